@@ -1,0 +1,292 @@
+//! One validated configuration, made once at start: defaults, then `tessera.toml`, then `TESSERA_*`. Here is what there is;
+//! `load` reads and checks it.
+
+mod load;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use crate::model::client::{ClientMetadata, PkcePolicy};
+
+pub use load::*;
+
+/// Everything an operator can set. All times are whole seconds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where people and apps reach this provider: `iss` in every token. `https`, except on loopback. No trailing slash.
+    pub issuer: String,
+    /// Where the provider listens.
+    pub listen: SocketAddr,
+    /// Shown on pages: whose sign-in this is.
+    pub name: String,
+    /// The addresses of proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Where Prometheus metrics are served; nowhere when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metrics_listen: Option<SocketAddr>,
+    /// How long running requests may take to finish after SIGTERM.
+    pub drain_timeout: u32,
+    pub database: Database,
+    pub redis: Redis,
+    pub keys: Keys,
+    pub tls: Tls,
+    pub log: Log,
+    pub oauth: OAuth,
+    pub tokens: Tokens,
+    pub sessions: Sessions,
+    pub passwords: Passwords,
+    pub limits: Limits,
+    /// Scope values of the operator's own.
+    pub scopes: Vec<CustomScope>,
+    /// Clients that are applied at each start.
+    pub clients: Vec<DeclaredClient>,
+}
+
+/// `[database]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Database {
+    /// `sqlite:<path>` or `postgres://user:password@host/name`. Secret, since it may hold a password.
+    pub url: String,
+    /// Connections to PostgreSQL at most.
+    pub max_connections: u32,
+    /// SQLite: an acknowledged commit survives power loss (`synchronous = FULL`). Off is faster.
+    pub durable: bool,
+}
+
+/// `[redis]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Redis {
+    /// `redis://…` or `rediss://…`; secret. Without it, the denylist and the rate limits live in this process.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Put before every key.
+    pub prefix: String,
+}
+
+/// `[keys]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Keys {
+    /// The key-encryption key, 256 bits in base64url; secret. Usually `TESSERA_MASTER_KEY` or `TESSERA_MASTER_KEY_FILE`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub master_key: Option<String>,
+    /// Where the key-encryption key of an embedded installation is kept: made on first start.
+    pub master_key_path: PathBuf,
+}
+
+/// `[tls]`: both or neither.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tls {
+    /// PEM, leaf first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<PathBuf>,
+    /// PEM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub private_key: Option<PathBuf>,
+}
+
+/// `[log]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    pub format: LogFormat,
+    /// `error`, `warn`, `info`, `debug` or `trace`.
+    pub level: LogLevel,
+}
+
+/// `auto` is `human` on a terminal and `json` otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    Auto,
+    Human,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+/// `[oauth]`: protocol policy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OAuth {
+    /// Who must send a `code_challenge`: `oauth-2.1`, `required` or `core`. A client may have its own.
+    pub pkce: PkcePolicy,
+}
+
+/// `[tokens]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tokens {
+    /// 300 to 3600.
+    pub access_token_lifetime: u32,
+    pub id_token_lifetime: u32,
+    /// A refresh token that is not used for this long expires.
+    pub refresh_token_idle_lifetime: u32,
+    /// A family of refresh tokens ends after this, used or not.
+    pub refresh_token_lifetime: u32,
+    /// Within this time a retried refresh gets the same successor. 0 turns it off; at most 60.
+    pub refresh_retry_grace: u32,
+    /// 1 to 60 (OAuth 2.1 §4.1.2).
+    pub authorization_code_lifetime: u32,
+    /// How much two clocks may differ when a token of another party is checked.
+    pub leeway: u32,
+}
+
+/// `[sessions]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sessions {
+    /// A sign-in ends after this.
+    pub lifetime: u32,
+    /// A sign-in that is not used for this long ends.
+    pub idle_lifetime: u32,
+}
+
+/// `[passwords]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Passwords {
+    pub min_length: u32,
+    /// argon2id memory, in KiB.
+    pub memory_kib: u32,
+    pub iterations: u32,
+    pub parallelism: u32,
+    /// Sign-ins that may wait for a core before the next gets 503.
+    pub queue: u32,
+}
+
+/// `[limits]`: failed sign-ins.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Failures for one account within `window`, after which it must wait.
+    pub sign_in_per_account: u32,
+    /// Failures from one address within `window`, after which it must wait.
+    pub sign_in_per_address: u32,
+    pub window: u32,
+}
+
+/// `[[scopes]]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CustomScope {
+    pub name: String,
+    /// What it lets an app do, in words for the consent page: "See your invoices".
+    pub description: String,
+    /// Custom claims of the person that userinfo gives for it.
+    #[serde(default)]
+    pub claims: Vec<String>,
+}
+
+/// `[[clients]]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DeclaredClient {
+    pub client_id: String,
+    /// At least 32 characters; secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_secret: Option<String>,
+    #[serde(flatten)]
+    pub metadata: ClientMetadata,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            issuer: "http://localhost:8000".to_owned(),
+            listen: SocketAddr::from(([127, 0, 0, 1], 8000)),
+            name: "Tessera".to_owned(),
+            trusted_proxies: Vec::new(),
+            metrics_listen: None,
+            drain_timeout: 20,
+            database: Database::default(),
+            redis: Redis::default(),
+            keys: Keys::default(),
+            tls: Tls::default(),
+            log: Log::default(),
+            oauth: OAuth::default(),
+            tokens: Tokens::default(),
+            sessions: Sessions::default(),
+            passwords: Passwords::default(),
+            limits: Limits::default(),
+            scopes: Vec::new(),
+            clients: Vec::new(),
+        }
+    }
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self { url: "sqlite:data/tessera.db".to_owned(), max_connections: 10, durable: true }
+    }
+}
+
+impl Default for Redis {
+    fn default() -> Self {
+        Self { url: None, prefix: "tessera:".to_owned() }
+    }
+}
+
+impl Default for Keys {
+    fn default() -> Self {
+        Self { master_key: None, master_key_path: PathBuf::from("keys/master.key") }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Auto, level: LogLevel::Info }
+    }
+}
+
+impl Default for OAuth {
+    fn default() -> Self {
+        Self { pkce: PkcePolicy::OAuth21 }
+    }
+}
+
+impl Default for Tokens {
+    fn default() -> Self {
+        Self {
+            access_token_lifetime: 600,
+            id_token_lifetime: 600,
+            refresh_token_idle_lifetime: 30 * 86_400,
+            refresh_token_lifetime: 365 * 86_400,
+            refresh_retry_grace: 10,
+            authorization_code_lifetime: 60,
+            leeway: 30,
+        }
+    }
+}
+
+impl Default for Sessions {
+    fn default() -> Self {
+        Self { lifetime: 30 * 86_400, idle_lifetime: 7 * 86_400 }
+    }
+}
+
+impl Default for Passwords {
+    fn default() -> Self {
+        Self { min_length: 8, memory_kib: 19_456, iterations: 2, parallelism: 1, queue: 64 }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { sign_in_per_account: 10, sign_in_per_address: 50, window: 900 }
+    }
+}

@@ -1,0 +1,52 @@
+//! Something security-relevant that happened, and who did it.
+
+use super::Json;
+use crate::clock::Timestamp;
+
+/// The kinds of event that are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, sqlx::Type)]
+#[sqlx(type_name = "TEXT", rename_all = "snake_case")]
+pub enum AuditKind {
+    SignInSucceeded,
+    SignInFailed,
+    SignInLimited,
+    SignedOut,
+    SessionEnded,
+    ConsentGranted,
+    ConsentDenied,
+    ConsentRemoved,
+    PasswordChanged,
+    PasswordRehashed,
+    UserCreated,
+    UserUpdated,
+    UserDisabled,
+    UserEnabled,
+    UserDeleted,
+    ClientCreated,
+    ClientUpdated,
+    ClientSecretRotated,
+    ClientDisabled,
+    ClientEnabled,
+    ClientDeleted,
+    TokenRevoked,
+    CodeReplayed,
+    RefreshTokenReplayed,
+    KeyCreated,
+    KeyActivated,
+    KeyRevoked,
+}
+
+/// One audit row. `detail` never holds a secret.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct AuditEvent {
+    pub id: String,
+    pub at: Timestamp,
+    pub kind: AuditKind,
+    /// Who did it: `user:<id>`, `client:<id>`, `operator` (command line) or `anonymous`.
+    pub actor: String,
+    /// Whom or what it concerns: `user:<id>`, `client:<id>`, `session:<sid>`, `key:<kid>` …
+    pub subject: String,
+    pub ip: Option<String>,
+    pub request_id: Option<String>,
+    pub detail: Json<serde_json::Map<String, serde_json::Value>>,
+}

@@ -1,0 +1,95 @@
+//! What lies between "an app asks" and "an app has tokens".
+
+use serde::{Deserialize, Serialize};
+
+use super::{Json, ScopeSet};
+use crate::clock::Timestamp;
+
+/// An authorization request that waits for its person.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct AuthorizationRequest {
+    pub id_hash: Vec<u8>,
+    pub client_id: String,
+    pub parameters: Json<AuthorizationParameters>,
+    pub created_at: Timestamp,
+    pub expires_at: Timestamp,
+}
+
+/// The checked parameters of OpenID Connect Core §3.1.2.1.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuthorizationParameters {
+    pub redirect_uri: String,
+    /// Core requires it; OAuth lets a client with a single registered URI leave it out, and then the token request must too.
+    pub redirect_uri_was_sent: bool,
+    pub response_mode: ResponseMode,
+    pub scope: ScopeSet,
+    pub state: Option<String>,
+    pub nonce: Option<String>,
+    pub code_challenge: Option<String>,
+    pub prompt: Vec<Prompt>,
+    pub max_age: Option<u64>,
+    pub login_hint: Option<String>,
+    /// `sub` of the `id_token_hint`: nobody else may answer this request.
+    pub hinted_subject: Option<String>,
+    pub ui_locales: Option<String>,
+    pub acr_values: Vec<String>,
+    pub resource: Vec<String>,
+}
+
+/// How the response reaches the client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResponseMode {
+    #[default]
+    Query,
+    FormPost,
+}
+
+/// OpenID Connect Core §3.1.2.1 `prompt`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Prompt {
+    None,
+    Login,
+    Consent,
+    SelectAccount,
+}
+
+/// A code, until it is redeemed; kept for a while afterwards so that a replay is recognised.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct AuthorizationCode {
+    pub code_hash: Vec<u8>,
+    pub client_id: String,
+    pub user_id: String,
+    pub session_id: String,
+    pub parameters: Json<AuthorizationParameters>,
+    /// The scope that the person granted.
+    pub scope: Json<ScopeSet>,
+    pub auth_time: Timestamp,
+    pub amr: Json<Vec<String>>,
+    pub created_at: Timestamp,
+    pub expires_at: Timestamp,
+    pub redeemed_at: Option<Timestamp>,
+    /// What it yielded, so that a replay can take it back (RFC 6749 §4.1.2).
+    pub family_id: Option<String>,
+    pub access_token_jti: Option<String>,
+    pub access_token_expires_at: Option<Timestamp>,
+}
+
+/// What redeeming a code yields, written with the redemption.
+#[derive(Clone, Debug)]
+pub struct CodeRedemption {
+    pub family_id: Option<String>,
+    pub access_token_jti: String,
+    pub access_token_expires_at: Timestamp,
+}
+
+/// Consent that a person gave and that is remembered.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Grant {
+    pub user_id: String,
+    pub client_id: String,
+    pub scope: Json<ScopeSet>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}

@@ -1,0 +1,28 @@
+//! The nouns, as plain data. No room of ours is imported here; `sqlx` appears only as derives on the columns' types,
+//! so that a row and its noun are one struct and cannot drift apart.
+
+pub mod audit;
+pub mod authorization;
+pub mod client;
+pub mod json;
+pub mod redirect_uri;
+pub mod revocation;
+pub mod scope;
+pub mod secret;
+pub mod session;
+pub mod signing_key;
+pub mod token_family;
+pub mod user;
+
+pub use audit::{AuditEvent, AuditKind};
+pub use authorization::{AuthorizationCode, AuthorizationRequest, CodeRedemption, Grant};
+pub use client::{Client, ClientMetadata};
+pub use json::Json;
+pub use redirect_uri::RedirectUri;
+pub use revocation::{Revocation, RevocationKind};
+pub use scope::ScopeSet;
+pub use secret::Secret;
+pub use session::Session;
+pub use signing_key::{Algorithm, KeyState, SigningKey};
+pub use token_family::{RefreshToken, TokenFamily};
+pub use user::{Address, User};

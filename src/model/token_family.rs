@@ -1,0 +1,46 @@
+//! One authorization on one device: the refresh tokens that descend from one authorization code.
+
+use super::{Json, ScopeSet};
+use crate::clock::Timestamp;
+
+/// What all refresh tokens of a family share. It lives and dies as one (RFC 9700 §4.14.2).
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct TokenFamily {
+    pub id: String,
+    pub client_id: String,
+    pub user_id: String,
+    /// `sid` of the browser session that authorized it.
+    pub session_id: String,
+    pub scope: Json<ScopeSet>,
+    /// The audiences that were granted (RFC 8707).
+    pub resource: Json<Vec<String>>,
+    /// `offline_access` was granted: the family outlives the session, and its access tokens carry the family's id as `sid`.
+    pub offline: bool,
+    pub nonce: Option<String>,
+    pub acr: Option<String>,
+    pub auth_time: Timestamp,
+    /// When the person authorized it: compared with `password_changed_at`.
+    pub created_at: Timestamp,
+    pub expires_at: Timestamp,
+    pub revoked_at: Option<Timestamp>,
+}
+
+impl TokenFamily {
+    /// The `sid` of this family's access tokens.
+    pub fn access_token_sid(&self) -> &str {
+        if self.offline { &self.id } else { &self.session_id }
+    }
+}
+
+/// One refresh token, and the access token that was issued beside it.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct RefreshToken {
+    pub token_hash: Vec<u8>,
+    pub family_id: String,
+    pub created_at: Timestamp,
+    pub expires_at: Timestamp,
+    /// When it was exchanged for its successor.
+    pub rotated_at: Option<Timestamp>,
+    pub access_token_jti: String,
+    pub access_token_expires_at: Timestamp,
+}

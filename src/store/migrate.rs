@@ -1,0 +1,81 @@
+//! Bringing the database to this binary's schema.
+
+use std::borrow::Cow;
+
+use sqlx::migrate::{Migrate, MigrateError, Migrator};
+
+use super::engine::on_engine;
+use super::{Store, StoreError};
+
+static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
+static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
+
+/// One migration, and whether the database has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MigrationStatus {
+    pub version: i64,
+    pub description: Cow<'static, str>,
+    pub applied: bool,
+}
+
+impl Store {
+    fn migrator(&self) -> &'static Migrator {
+        match self {
+            Self::Sqlite { .. } => &SQLITE,
+            Self::Postgres(_) => &POSTGRES,
+        }
+    }
+
+    /// Applies what is missing. Replicas may call it at once: a lock in the database lets one of them do it.
+    ///
+    /// # Errors
+    /// In words, if the database is newer than this binary or was changed by hand.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        let migrator = self.migrator();
+        match self {
+            Self::Sqlite { writer, .. } => migrator.run(writer).await,
+            Self::Postgres(pool) => migrator.run(pool).await,
+        }
+        .map_err(in_words)
+    }
+
+    /// Every migration known to this binary.
+    ///
+    /// # Errors
+    /// As `migrate`, if the database has migrations that this binary does not know.
+    pub async fn migration_status(&self) -> Result<Vec<MigrationStatus>, StoreError> {
+        let migrator = self.migrator();
+        // The writer's connection: on SQLite the table of migrations may have to be made first.
+        let mut tx = self.begin().await?;
+        let applied = on_engine!(tx, native => async {
+            native.ensure_migrations_table(&migrator.table_name).await?;
+            native.list_applied_migrations(&migrator.table_name).await
+        }.await)
+        .map_err(in_words)?;
+        tx.commit().await?;
+        if let Some(unknown) = applied.iter().find(|done| !migrator.version_exists(done.version)) {
+            return Err(in_words(MigrateError::VersionMissing(unknown.version)));
+        }
+        let known = migrator.iter().map(|migration| MigrationStatus {
+            version: migration.version,
+            description: migration.description.clone(),
+            applied: applied.iter().any(|done| done.version == migration.version),
+        });
+        Ok(known.collect())
+    }
+}
+
+fn in_words(error: MigrateError) -> StoreError {
+    StoreError::Migration(match error {
+        MigrateError::VersionMissing(version) | MigrateError::VersionNotPresent(version) => format!(
+            "the database is newer than this program (it has migration {version}): start the newer program, or restore a backup made before the upgrade"
+        ),
+        MigrateError::VersionMismatch(version) => {
+            format!("migration {version} in the database differs from this program's: the database was made by another build")
+        }
+        MigrateError::Dirty(version) => {
+            format!("migration {version} was begun and not finished: restore the backup made before the upgrade")
+        }
+        other => format!("migration failed: {other}"),
+    })
+}

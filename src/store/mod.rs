@@ -1,0 +1,21 @@
+//! SQL for both engines: the only room that runs it. One file per aggregate; each function is one statement, and says what it does.
+//!
+//! One SQL text serves SQLite and PostgreSQL (DESIGN §2): `$1` parameters, TEXT, BIGINT, BOOLEAN, BLOB/BYTEA, times as
+//! microseconds from `Clock`, `RETURNING`, `ON CONFLICT`. The macros below run one body against whichever engine is open.
+
+mod engine;
+pub mod migrate;
+
+pub mod audit;
+pub mod authorization;
+pub mod clients;
+pub mod credentials;
+pub mod grants;
+pub mod installation;
+pub mod revocations;
+pub mod sessions;
+pub mod signing_keys;
+pub mod token_families;
+pub mod users;
+
+pub use engine::{Conn, Store, StoreError, Tx};

@@ -101,10 +101,11 @@ CREATE TABLE token_families (
     offline    BOOLEAN NOT NULL,
     nonce      TEXT,
     acr        TEXT,
-    auth_time  BIGINT NOT NULL,
-    created_at BIGINT NOT NULL,
-    expires_at BIGINT NOT NULL,
-    revoked_at BIGINT
+    auth_time    BIGINT NOT NULL,
+    created_at   BIGINT NOT NULL,
+    last_used_at BIGINT NOT NULL,
+    expires_at   BIGINT NOT NULL,
+    revoked_at   BIGINT
 );
 CREATE INDEX token_families_user ON token_families (user_id, client_id);
 CREATE INDEX token_families_session ON token_families (session_id);

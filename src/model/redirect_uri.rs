@@ -33,7 +33,10 @@ impl RedirectUri {
     /// # Errors
     /// The first rule that it breaks.
     pub fn parse(text: &str, kind: ApplicationType) -> Result<Self, RedirectUriError> {
-        if !text.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'\\' | b'"' | b'<' | b'>' | b'^' | b'`' | b'{' | b'|' | b'}')) {
+        if !text
+            .bytes()
+            .all(|b| b.is_ascii_graphic() && !matches!(b, b'\\' | b'"' | b'<' | b'>' | b'^' | b'`' | b'{' | b'|' | b'}'))
+        {
             return Err(RedirectUriError::Character);
         }
         let url = Url::parse(text).map_err(|_| RedirectUriError::NotAbsolute)?;

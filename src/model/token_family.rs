@@ -21,6 +21,7 @@ pub struct TokenFamily {
     pub auth_time: Timestamp,
     /// When the person authorized it: compared with `password_changed_at`.
     pub created_at: Timestamp,
+    pub last_used_at: Timestamp,
     pub expires_at: Timestamp,
     pub revoked_at: Option<Timestamp>,
 }

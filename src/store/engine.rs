@@ -32,7 +32,10 @@ impl StoreError {
 #[derive(Clone, Debug)]
 pub enum Store {
     /// One writer and a pool of readers: eight writers are slower than one.
-    Sqlite { writer: SqlitePool, readers: SqlitePool },
+    Sqlite {
+        writer: SqlitePool,
+        readers: SqlitePool,
+    },
     Postgres(PgPool),
 }
 

@@ -19,3 +19,21 @@ pub mod token_families;
 pub mod users;
 
 pub use engine::{Conn, Store, StoreError, Tx};
+
+/// Every SQL text of this room, for the test that prepares each on both engines.
+pub fn statements() -> impl Iterator<Item = &'static str> {
+    [
+        audit::STATEMENTS,
+        authorization::STATEMENTS,
+        clients::STATEMENTS,
+        credentials::STATEMENTS,
+        grants::STATEMENTS,
+        sessions::STATEMENTS,
+        signing_keys::STATEMENTS,
+        token_families::STATEMENTS,
+        users::STATEMENTS,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
+}

@@ -1,1 +1,93 @@
-//! x
+//! Signed-in browsers.
+
+use super::engine::{execute, fetch_all, fetch_optional};
+use super::{Conn, StoreError, Tx};
+use crate::clock::Timestamp;
+use crate::model::{Json, Session};
+
+macro_rules! columns {
+    () => {
+        "id, secret_hash, user_id, auth_time, amr, created_at, last_seen_at, expires_at, ended_at, user_agent, ip"
+    };
+}
+
+const INSERT: &str = concat!("INSERT INTO sessions (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)");
+const FIND: &str = concat!("SELECT ", columns!(), " FROM sessions WHERE id = $1");
+const FIND_BY_SECRET: &str = concat!("SELECT ", columns!(), " FROM sessions WHERE secret_hash = $1");
+const LIVE_OF_USER: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM sessions WHERE user_id = $1 AND ended_at IS NULL AND expires_at > $2 ORDER BY last_seen_at DESC"
+);
+const REAUTHENTICATE: &str =
+    "UPDATE sessions SET secret_hash = $2, auth_time = $3, last_seen_at = $3, amr = $4, user_agent = $5, ip = $6
+    WHERE id = $1 AND ended_at IS NULL";
+const TOUCH: &str = "UPDATE sessions SET last_seen_at = $2 WHERE id = $1 AND last_seen_at < $2";
+const END: &str = "UPDATE sessions SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL";
+const PURGE: &str = "DELETE FROM sessions WHERE expires_at < $1";
+
+pub(super) const STATEMENTS: &[&str] = &[INSERT, FIND, FIND_BY_SECRET, LIVE_OF_USER, REAUTHENTICATE, TOUCH, END, PURGE];
+
+/// Adds a session.
+pub async fn insert(tx: &mut Tx, session: &Session) -> Result<(), StoreError> {
+    execute!(
+        tx,
+        INSERT,
+        &session.id,
+        &session.secret_hash,
+        &session.user_id,
+        session.auth_time,
+        &session.amr,
+        session.created_at,
+        session.last_seen_at,
+        session.expires_at,
+        session.ended_at,
+        &session.user_agent,
+        &session.ip,
+    )?;
+    Ok(())
+}
+
+/// The session with this `sid`, ended or not.
+pub async fn find(conn: &mut Conn, id: &str) -> Result<Option<Session>, StoreError> {
+    fetch_optional!(conn, FIND, id)
+}
+
+/// The session whose cookie holds this secret, ended or not.
+pub async fn find_by_secret(conn: &mut Conn, secret_hash: &[u8]) -> Result<Option<Session>, StoreError> {
+    fetch_optional!(conn, FIND_BY_SECRET, secret_hash)
+}
+
+/// A person's sessions that have neither ended nor expired, the latest seen first.
+pub async fn live_of_user(conn: &mut Conn, user_id: &str, now: Timestamp) -> Result<Vec<Session>, StoreError> {
+    fetch_all!(conn, LIVE_OF_USER, user_id, now)
+}
+
+/// Records a renewed proof of who the person is, under a new cookie: the old one is dead.
+pub async fn reauthenticate(
+    tx: &mut Tx,
+    id: &str,
+    secret_hash: &[u8],
+    at: Timestamp,
+    amr: &Json<Vec<String>>,
+    user_agent: &str,
+    ip: &str,
+) -> Result<bool, StoreError> {
+    Ok(execute!(tx, REAUTHENTICATE, id, secret_hash, at, amr, user_agent, ip)? > 0)
+}
+
+/// Records that the browser was here.
+pub async fn touch(tx: &mut Tx, id: &str, now: Timestamp) -> Result<(), StoreError> {
+    execute!(tx, TOUCH, id, now)?;
+    Ok(())
+}
+
+/// Ends a session. `false` if it had ended.
+pub async fn end(tx: &mut Tx, id: &str, now: Timestamp) -> Result<bool, StoreError> {
+    Ok(execute!(tx, END, id, now)? > 0)
+}
+
+/// Forgets sessions that expired before `before`.
+pub async fn purge(tx: &mut Tx, before: Timestamp) -> Result<u64, StoreError> {
+    execute!(tx, PURGE, before)
+}

@@ -1,1 +1,157 @@
-//! (to be written)
+//! What a request may need, made once at start.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+
+use crate::client_cache::ClientCache;
+use crate::clock::{Clock, Timestamp};
+use crate::config::Config;
+use crate::http::rate_limit::RateLimiter;
+use crate::keyring::{KeyEncryptionKey, KeySet, Keyring};
+use crate::lifecycle;
+use crate::oidc::metadata::Documents;
+use crate::password::PasswordHasher;
+use crate::revocation::Revocations;
+use crate::root_secret::DerivedKeys;
+use crate::store::{Store, signing_keys};
+use crate::telemetry::Metrics;
+
+/// The provider, apart from its sockets.
+pub struct App {
+    pub config: Config,
+    pub issuer: Issuer,
+    pub clock: Clock,
+    pub store: Store,
+    pub key_encryption_key: KeyEncryptionKey,
+    pub keyring: Keyring,
+    pub secrets: DerivedKeys,
+    pub revocations: Arc<Revocations>,
+    pub clients: ClientCache,
+    pub passwords: PasswordHasher,
+    pub limits: RateLimiter,
+    pub metrics: Metrics,
+    pub documents: Documents,
+}
+
+/// The issuer identifier and what follows from it.
+#[derive(Clone, Debug)]
+pub struct Issuer {
+    /// `iss`, without a trailing slash.
+    pub url: String,
+    /// Scheme, host and port: what a browser sends as `Origin`.
+    pub origin: String,
+    /// The path under which everything is served; empty or `/…`.
+    pub path: String,
+    /// Cookies may only travel over TLS.
+    pub secure: bool,
+}
+
+impl Issuer {
+    /// Takes a validated issuer URL apart.
+    pub fn new(url: &str) -> Self {
+        let url = url.trim_end_matches('/');
+        let after_scheme = url.find("://").map_or(0, |at| at + 3);
+        let path_at = url[after_scheme..].find('/').map_or(url.len(), |at| after_scheme + at);
+        Self {
+            url: url.to_owned(),
+            origin: url[..path_at].to_owned(),
+            path: url[path_at..].to_owned(),
+            secure: url.starts_with("https://"),
+        }
+    }
+
+    /// The absolute URL of one of our paths.
+    pub fn at(&self, path: &str) -> String {
+        format!("{}{path}", self.url)
+    }
+}
+
+impl App {
+    /// Opens everything that `config` names. On SQLite the database is migrated, on PostgreSQL it must have been.
+    ///
+    /// # Errors
+    /// In words for an operator.
+    pub async fn open(config: Config, clock: Clock) -> anyhow::Result<Arc<Self>> {
+        let store = open_store(&config).await?;
+        if matches!(store, Store::Sqlite { .. }) {
+            store.migrate().await?;
+        } else if store.migration_status().await?.iter().any(|migration| !migration.applied) {
+            anyhow::bail!("the database lacks migrations: run `tessera db migrate` first");
+        }
+        Self::with_store(config, clock, store).await
+    }
+
+    /// Builds the provider on an open and migrated store.
+    ///
+    /// # Errors
+    /// In words for an operator.
+    pub async fn with_store(config: Config, clock: Clock, store: Store) -> anyhow::Result<Arc<Self>> {
+        let key_encryption_key = match &config.keys.master_key {
+            Some(text) => KeyEncryptionKey::from_base64url(text.expose()).context("keys.master_key")?,
+            None => KeyEncryptionKey::read_or_create(&config.keys.master_key_path)?,
+        };
+        let secrets = DerivedKeys::load_or_create(&store, &key_encryption_key).await?;
+        let redis = match &config.redis.url {
+            Some(url) => Some(connect_redis(url.expose()).await?),
+            None => None,
+        };
+        let revocations = Revocations::start(store.clone(), redis.clone(), &config.redis.prefix, clock.clone()).await?;
+        let metrics = Metrics::new();
+        let passwords = &config.passwords;
+        let app = Arc::new(Self {
+            issuer: Issuer::new(&config.issuer),
+            keyring: Keyring::new(KeySet::load(&[], &key_encryption_key)?),
+            key_encryption_key,
+            secrets,
+            revocations,
+            clients: ClientCache::default(),
+            passwords: PasswordHasher::new(passwords.memory_kib, passwords.iterations, passwords.parallelism, passwords.queue),
+            limits: RateLimiter::new(redis, &config.redis.prefix),
+            metrics,
+            documents: Documents::new(&config),
+            clock,
+            store,
+            config,
+        });
+        lifecycle::key::make_missing(&app).await.context("signing keys")?;
+        app.reload_keys().await?;
+        Ok(app)
+    }
+
+    /// Reads the signing keys again, if another process changed them.
+    ///
+    /// # Errors
+    /// If the database does not answer or a key does not open.
+    pub async fn reload_keys(&self) -> anyhow::Result<()> {
+        let keys = signing_keys::all(&mut self.store.read().await?).await?;
+        self.keyring.replace(KeySet::load(&keys, &self.key_encryption_key)?);
+        Ok(())
+    }
+
+    /// The present moment.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// How much two clocks may differ.
+    pub fn leeway(&self) -> Duration {
+        Duration::from_secs(self.config.tokens.leeway.into())
+    }
+}
+
+/// Opens the database that `config` names; on SQLite its folder is made.
+///
+/// # Errors
+/// In words for an operator.
+pub async fn open_store(config: &Config) -> anyhow::Result<Store> {
+    let database = &config.database;
+    if let Some(path) = database.url.expose().strip_prefix("sqlite:")
+        && let Some(folder) = std::path::Path::new(path.trim_start_matches("//")).parent()
+        && !folder.as_os_str().is_empty()
+    {
+        std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    }
+    Ok(Store::open(database.url.expose(), database.durable, database.max_connections).await?)
+}

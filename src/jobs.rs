@@ -1,1 +1,65 @@
-//! (to be written)
+//! Periodic work. Each step may run on several replicas at once: it is either harmless to repeat or guarded in the database.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::app::App;
+use crate::store::{StoreError, authorization, clients, sessions, signing_keys, token_families};
+
+/// Another process's change to the keys is seen within this time.
+const KEYS_EVERY: Duration = Duration::from_secs(2);
+const CLEAN_UP_EVERY: Duration = Duration::from_secs(600);
+
+/// What has expired is kept this much longer: a replayed code must find what it yielded, and an operator what happened.
+const KEPT_FOR: Duration = Duration::from_secs(86_400);
+
+/// The longest-lived token under a key is an ID or access token of an hour; a day more than covers clocks and caches.
+const RETIRED_KEYS_KEPT_FOR: Duration = Duration::from_secs(2 * 86_400);
+
+/// Starts everything that runs beside requests, until `stop` says so.
+pub fn spawn(app: &Arc<App>, stop: watch::Receiver<bool>) {
+    tokio::spawn(Arc::clone(&app.revocations).follow_until(stop.clone()));
+    tokio::spawn(every(KEYS_EVERY, stop.clone(), Arc::clone(app), async |app: &App| app.reload_keys().await));
+    tokio::spawn(every(CLEAN_UP_EVERY, stop, Arc::clone(app), async |app: &App| Ok(clean_up(app).await?)));
+}
+
+async fn every(period: Duration, mut stop: watch::Receiver<bool>, app: Arc<App>, step: impl AsyncFn(&App) -> anyhow::Result<()>) {
+    let mut ticks = interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks.tick().await;
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+        if let Err(error) = step(&app).await {
+            tracing::warn!(%error, "periodic work failed and will be tried again");
+        }
+    }
+}
+
+/// Forgets what nobody can use any more.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn clean_up(app: &App) -> Result<(), StoreError> {
+    let now = app.now();
+    let before = now.minus(KEPT_FOR);
+    // One transaction each: on SQLite a long one would hold up sign-ins.
+    let mut tx = app.store.begin().await?;
+    authorization::purge_requests(&mut tx, now).await?;
+    clients::purge_assertions(&mut tx, now).await?;
+    tx.commit().await?;
+    let mut tx = app.store.begin().await?;
+    authorization::purge_codes(&mut tx, before).await?;
+    token_families::purge_tokens(&mut tx, before).await?;
+    tx.commit().await?;
+    let mut tx = app.store.begin().await?;
+    token_families::purge(&mut tx, before).await?;
+    sessions::purge(&mut tx, before).await?;
+    signing_keys::delete_retired(&mut tx, now.minus(RETIRED_KEYS_KEPT_FOR)).await?;
+    tx.commit().await
+}

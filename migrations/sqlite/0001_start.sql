@@ -92,15 +92,14 @@ CREATE TABLE grants (
 );
 
 CREATE TABLE token_families (
-    id         TEXT PRIMARY KEY,
-    client_id  TEXT NOT NULL REFERENCES clients (id) ON DELETE CASCADE,
-    user_id    TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
-    session_id TEXT NOT NULL,
-    scope      TEXT NOT NULL,
-    resource   TEXT NOT NULL,
-    offline    BOOLEAN NOT NULL,
-    nonce      TEXT,
-    acr        TEXT,
+    id           TEXT PRIMARY KEY,
+    client_id    TEXT NOT NULL REFERENCES clients (id) ON DELETE CASCADE,
+    user_id      TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    session_id   TEXT NOT NULL,
+    scope        TEXT NOT NULL,
+    resource     TEXT NOT NULL,
+    offline      BOOLEAN NOT NULL,
+    acr          TEXT,
     auth_time    BIGINT NOT NULL,
     created_at   BIGINT NOT NULL,
     last_used_at BIGINT NOT NULL,

@@ -50,3 +50,25 @@ pub struct AuditEvent {
     pub request_id: Option<String>,
     pub detail: Json<serde_json::Map<String, serde_json::Value>>,
 }
+
+/// Who does something, from where.
+#[derive(Clone, Debug, Default)]
+pub struct Actor {
+    /// `user:<id>`, `client:<id>`, `operator` or `anonymous`.
+    pub name: String,
+    pub ip: Option<String>,
+    pub request_id: Option<String>,
+}
+
+impl Actor {
+    /// Whoever runs the command line.
+    pub fn operator() -> Self {
+        Self { name: "operator".to_owned(), ip: None, request_id: None }
+    }
+
+    /// This actor, known by `name`.
+    #[must_use]
+    pub fn named(&self, name: String) -> Self {
+        Self { name, ..self.clone() }
+    }
+}

@@ -14,7 +14,7 @@ pub mod signing_key;
 pub mod token_family;
 pub mod user;
 
-pub use audit::{AuditEvent, AuditKind};
+pub use audit::{Actor, AuditEvent, AuditKind};
 pub use authorization::{AuthorizationCode, AuthorizationRequest, CodeRedemption, Grant};
 pub use client::{Client, ClientMetadata};
 pub use json::Json;

@@ -16,7 +16,6 @@ pub struct TokenFamily {
     pub resource: Json<Vec<String>>,
     /// `offline_access` was granted: the family outlives the session, and its access tokens carry the family's id as `sid`.
     pub offline: bool,
-    pub nonce: Option<String>,
     pub acr: Option<String>,
     pub auth_time: Timestamp,
     /// When the person authorized it: compared with `password_changed_at`.

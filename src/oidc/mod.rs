@@ -1,2 +1,38 @@
-//! (to be written)
+//! The protocol endpoints. Each handler reads top to bottom like the RFC that it implements: small checks in order, then one
+//! effect.
+
+pub mod access_token;
+pub mod authorize;
+pub mod claims;
+pub mod client_auth;
+pub mod introspect;
+pub mod logout;
+pub mod metadata;
+pub mod mint;
+pub mod revoke;
+pub mod scopes;
+pub mod session;
 pub mod token;
+pub mod userinfo;
+
+use crate::error::{OAuthError, PageError};
+use crate::keyring::KeyError;
+use crate::store::StoreError;
+
+impl From<StoreError> for OAuthError {
+    fn from(error: StoreError) -> Self {
+        Self::internal(error)
+    }
+}
+
+impl From<StoreError> for PageError {
+    fn from(error: StoreError) -> Self {
+        Self::internal(error)
+    }
+}
+
+impl From<KeyError> for OAuthError {
+    fn from(error: KeyError) -> Self {
+        Self::internal(error)
+    }
+}

@@ -1,1 +1,109 @@
-//! (to be written)
+//! The token endpoint (RFC 6749 §3.2): authenticate the client, then one `match` on the grant.
+
+mod authorization_code;
+mod client_credentials;
+mod refresh_token;
+mod subject;
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, PRAGMA};
+use axum::http::{HeaderMap, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Serialize;
+
+use crate::app::App;
+use crate::error::{ErrorCode, OAuthError};
+use crate::http::params::{self, Params};
+use crate::model::client::GrantType;
+use crate::model::secret::random_bytes;
+use crate::model::{Actor, Client};
+use crate::oidc::client_auth;
+
+/// `POST /token`
+pub async fn post(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) -> Result<Response, OAuthError> {
+    let params = form(&headers, &body)?;
+    let client = client_auth::authenticate(&app, &headers, &params).await?;
+    let grant_type = check_grant_type(&client, &params)?;
+    let issued = match grant_type {
+        GrantType::ClientCredentials => client_credentials::grant(&app, &client, &params).await,
+        GrantType::AuthorizationCode => authorization_code::grant(&app, &client, &params, &actor(&client)).await,
+        GrantType::RefreshToken => refresh_token::grant(&app, &client, &params, &actor(&client)).await,
+    }?;
+    app.metrics.token_issued(grant_type, client.metadata.access_token_signed_response_alg);
+    Ok(issued.into_response())
+}
+
+/// What a client is given (RFC 6749 §5.1, OpenID Connect Core §3.1.3.3).
+#[derive(Serialize)]
+struct TokenResponse {
+    access_token: String,
+    token_type: &'static str,
+    expires_in: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id_token: Option<String>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    scope: String,
+}
+
+impl IntoResponse for TokenResponse {
+    fn into_response(self) -> Response {
+        match serde_json::to_vec(&self) {
+            Ok(body) => {
+                let headers = [
+                    (CONTENT_TYPE, HeaderValue::from_static("application/json")),
+                    (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+                    (PRAGMA, HeaderValue::from_static("no-cache")),
+                ];
+                (headers, body).into_response()
+            }
+            Err(error) => OAuthError::internal(error).into_response(),
+        }
+    }
+}
+
+/// The form of a protocol request, with no parameter twice (RFC 6749 §3.2).
+///
+/// # Errors
+/// `invalid_request`
+pub fn form<'a>(headers: &HeaderMap, body: &'a [u8]) -> Result<Params<'a>, OAuthError> {
+    let invalid = |description: String| OAuthError::new(ErrorCode::InvalidRequest, description);
+    if !params::is_form(headers) {
+        return Err(invalid("The request must be application/x-www-form-urlencoded.".to_owned()));
+    }
+    let params = Params::parse(body).map_err(|error| invalid(error.to_string()))?;
+    match params.duplicate() {
+        Some(name) => Err(invalid(format!("The parameter {name} is there more than once."))),
+        None => Ok(params),
+    }
+}
+
+fn check_grant_type(client: &Client, params: &Params<'_>) -> Result<GrantType, OAuthError> {
+    let grant_type = match params.get("grant_type") {
+        Some("authorization_code") => GrantType::AuthorizationCode,
+        Some("refresh_token") => GrantType::RefreshToken,
+        Some("client_credentials") => GrantType::ClientCredentials,
+        Some(_) => return Err(OAuthError::new(ErrorCode::UnsupportedGrantType, "This grant_type is not supported.")),
+        None => return Err(OAuthError::new(ErrorCode::InvalidRequest, "grant_type is missing.")),
+    };
+    match client.may_use(grant_type) {
+        true => Ok(grant_type),
+        false => Err(OAuthError::new(ErrorCode::UnauthorizedClient, "The client is not registered for this grant_type.")),
+    }
+}
+
+/// The client, as whoever did this in the audit.
+fn actor(client: &Client) -> Actor {
+    Actor { name: format!("client:{}", client.id), ..Actor::default() }
+}
+
+/// A new `jti`: 128 random bits.
+fn new_jti() -> String {
+    URL_SAFE_NO_PAD.encode(random_bytes::<16>())
+}

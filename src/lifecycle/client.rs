@@ -1,0 +1,150 @@
+//! A client is registered, changed, given a new secret, disabled, enabled or deleted.
+
+use std::time::Duration;
+
+use serde_json::Map;
+
+use super::{detail, record};
+use crate::app::App;
+use crate::client_cache;
+use crate::clock::Timestamp;
+use crate::config::DeclaredClient;
+use crate::model::{Actor, AuditKind, Client, ClientMetadata, Json, Revocation, Secret};
+use crate::revocation::entries;
+use crate::store::{StoreError, Tx, clients};
+
+/// Registers a client. Gives its secret, if its authentication method has one: it is not to be had again.
+pub async fn create(app: &App, actor: &Actor, id: &str, metadata: ClientMetadata) -> Result<Option<Secret>, StoreError> {
+    let secret = metadata.token_endpoint_auth_method.needs_secret().then(Secret::random);
+    let now = app.now();
+    let mut tx = app.store.begin().await?;
+    clients::insert(&mut tx, &new_client(app, id, metadata, secret.as_ref(), false, now)).await?;
+    record(&mut tx, actor, AuditKind::ClientCreated, format!("client:{id}"), Map::new(), now).await?;
+    tx.commit().await?;
+    Ok(secret)
+}
+
+/// Replaces a client's metadata. A client that now needs a secret and has none is given one.
+pub async fn update(app: &App, actor: &Actor, client: &Client, metadata: ClientMetadata) -> Result<Option<Secret>, StoreError> {
+    let now = app.now();
+    let needs_secret = metadata.token_endpoint_auth_method.needs_secret();
+    let mut tx = app.store.begin().await?;
+    clients::update(&mut tx, &client.id, &Json(metadata), client.declared, now).await?;
+    let mut fresh = None;
+    match (needs_secret, &client.secret_hash) {
+        (true, None) => {
+            let secret = Secret::random();
+            clients::set_secret(&mut tx, &client.id, Some(&app.secrets.client_secret_hash(&secret)), now).await?;
+            fresh = Some(secret);
+        }
+        (false, Some(_)) => {
+            clients::set_secret(&mut tx, &client.id, None, now).await?;
+        }
+        _ => {}
+    }
+    record(&mut tx, actor, AuditKind::ClientUpdated, format!("client:{}", client.id), Map::new(), now).await?;
+    tx.commit().await?;
+    app.clients.forget(&client.id);
+    Ok(fresh)
+}
+
+/// Gives a client a new secret. With `compromised`, tokens that anybody had with the old one are refused.
+pub async fn rotate_secret(app: &App, actor: &Actor, id: &str, compromised: bool) -> Result<Secret, StoreError> {
+    let now = app.now();
+    let secret = Secret::random();
+    let mut tx = app.store.begin().await?;
+    clients::set_secret(&mut tx, id, Some(&app.secrets.client_secret_hash(&secret)), now).await?;
+    let revocations = if compromised { vec![cut_off(app, &mut tx, id, now).await?] } else { Vec::new() };
+    record(&mut tx, actor, AuditKind::ClientSecretRotated, format!("client:{id}"), detail("compromised", compromised), now).await?;
+    app.revocations.commit(tx, revocations).await?;
+    app.clients.forget(id);
+    Ok(secret)
+}
+
+/// The client gets no more tokens, and those that it has are refused.
+pub async fn disable(app: &App, actor: &Actor, id: &str) -> Result<bool, StoreError> {
+    let now = app.now();
+    let mut tx = app.store.begin().await?;
+    if !clients::set_disabled(&mut tx, id, Some(now), now).await? {
+        return Ok(false);
+    }
+    let revocation = cut_off(app, &mut tx, id, now).await?;
+    record(&mut tx, actor, AuditKind::ClientDisabled, format!("client:{id}"), Map::new(), now).await?;
+    app.revocations.commit(tx, vec![revocation]).await?;
+    app.clients.forget(id);
+    Ok(true)
+}
+
+/// The client may have tokens again.
+pub async fn enable(app: &App, actor: &Actor, id: &str) -> Result<bool, StoreError> {
+    let now = app.now();
+    let mut tx = app.store.begin().await?;
+    if !clients::set_disabled(&mut tx, id, None, now).await? {
+        return Ok(false);
+    }
+    record(&mut tx, actor, AuditKind::ClientEnabled, format!("client:{id}"), Map::new(), now).await?;
+    tx.commit().await?;
+    app.clients.forget(id);
+    Ok(true)
+}
+
+/// Deletes the client with its grants and refresh tokens; its access tokens are refused.
+pub async fn delete(app: &App, actor: &Actor, id: &str) -> Result<bool, StoreError> {
+    let now = app.now();
+    let mut tx = app.store.begin().await?;
+    let revocation = cut_off(app, &mut tx, id, now).await?;
+    if !clients::delete(&mut tx, id).await? {
+        return Ok(false);
+    }
+    record(&mut tx, actor, AuditKind::ClientDeleted, format!("client:{id}"), Map::new(), now).await?;
+    app.revocations.commit(tx, vec![revocation]).await?;
+    app.clients.forget(id);
+    Ok(true)
+}
+
+/// Brings the clients of the configuration into the database, at start. Those that left the configuration stay: removing a
+/// client takes its users' consent with it, so an operator does that by command.
+pub async fn apply_declared(app: &App, declared: &[DeclaredClient]) -> Result<(), StoreError> {
+    let now = app.now();
+    for declaration in declared {
+        let secret = declaration.client_secret.as_ref().map(|secret| Secret::new(secret.expose()));
+        let wanted = new_client(app, &declaration.client_id, declaration.metadata.clone(), secret.as_ref(), true, now);
+        let mut tx = app.store.begin().await?;
+        match clients::find(&mut tx, &wanted.id).await? {
+            None => {
+                clients::insert(&mut tx, &wanted).await?;
+                record(&mut tx, &Actor::operator(), AuditKind::ClientCreated, format!("client:{}", wanted.id), Map::new(), now).await?;
+            }
+            Some(present) if present.metadata != wanted.metadata || present.secret_hash != wanted.secret_hash || !present.declared => {
+                clients::update(&mut tx, &wanted.id, &wanted.metadata, true, now).await?;
+                clients::set_secret(&mut tx, &wanted.id, wanted.secret_hash.as_deref(), now).await?;
+                record(&mut tx, &Actor::operator(), AuditKind::ClientUpdated, format!("client:{}", wanted.id), Map::new(), now).await?;
+            }
+            Some(_) => {}
+        }
+        tx.commit().await?;
+        app.clients.forget(&wanted.id);
+    }
+    Ok(())
+}
+
+fn new_client(app: &App, id: &str, metadata: ClientMetadata, secret: Option<&Secret>, declared: bool, now: Timestamp) -> Client {
+    Client {
+        id: id.to_owned(),
+        secret_hash: secret.map(|secret| app.secrets.client_secret_hash(secret)),
+        metadata: Json(metadata),
+        declared,
+        disabled_at: None,
+        tokens_not_before: None,
+        created_at: now,
+        updated_at: now,
+    }
+}
+
+/// Refuses what the client was given until now. Another replica may know the client as it was for as long as its cache holds
+/// it, so the cut-off lies that much later.
+async fn cut_off(app: &App, tx: &mut Tx, id: &str, now: Timestamp) -> Result<Revocation, StoreError> {
+    let not_before = (now + client_cache::FRESH_FOR + Duration::from_micros(1)).seconds_rounded_up();
+    clients::set_tokens_not_before(tx, id, not_before, now).await?;
+    Ok(entries::client(id, not_before, now, app.leeway()))
+}

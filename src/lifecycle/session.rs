@@ -1,0 +1,109 @@
+//! A browser signs in, proves itself again, and signs out.
+
+use std::time::Duration;
+
+use serde_json::Map;
+
+use super::{detail, record};
+use crate::app::App;
+use crate::model::secret::new_id;
+use crate::model::{Actor, AuditKind, Json, Secret, Session};
+use crate::revocation::entries;
+use crate::store::{StoreError, sessions};
+
+/// What a browser says of itself is cut to this many characters.
+const USER_AGENT_LENGTH: usize = 300;
+
+/// A session and the secret for its cookie.
+pub struct Started {
+    pub session: Session,
+    pub cookie: Secret,
+}
+
+/// Begins a session after a successful sign-in. If the same person's `previous` session is given, that one is renewed: its
+/// `sid` stays, since apps hold tokens under it, and its cookie changes. Another person's is ended.
+pub async fn start(
+    app: &App,
+    actor: &Actor,
+    user_id: &str,
+    amr: &[&str],
+    user_agent: &str,
+    previous: Option<&Session>,
+) -> Result<Started, StoreError> {
+    let now = app.now();
+    let cookie = Secret::random();
+    let amr = Json(amr.iter().map(|method| (*method).to_owned()).collect::<Vec<_>>());
+    let user_agent: String = user_agent.chars().filter(|c| !c.is_control()).take(USER_AGENT_LENGTH).collect();
+    let ip = actor.ip.clone().unwrap_or_default();
+    let actor = actor.named(format!("user:{user_id}"));
+    let mut tx = app.store.begin().await?;
+    if let Some(previous) = previous
+        && previous.user_id == user_id
+        && sessions::reauthenticate(&mut tx, &previous.id, &cookie.hash(), now, &amr, &user_agent, &ip).await?
+    {
+        record(&mut tx, &actor, AuditKind::SignInSucceeded, format!("session:{}", previous.id), detail("renewed", true), now).await?;
+        tx.commit().await?;
+        let session = Session {
+            secret_hash: cookie.hash(),
+            auth_time: now,
+            last_seen_at: now,
+            amr,
+            user_agent,
+            ip,
+            ..previous.clone()
+        };
+        return Ok(Started { session, cookie });
+    }
+    let session = Session {
+        id: new_id(),
+        secret_hash: cookie.hash(),
+        user_id: user_id.to_owned(),
+        auth_time: now,
+        amr,
+        created_at: now,
+        last_seen_at: now,
+        expires_at: now + Duration::from_secs(app.config.sessions.lifetime.into()),
+        ended_at: None,
+        user_agent,
+        ip,
+    };
+    sessions::insert(&mut tx, &session).await?;
+    record(&mut tx, &actor, AuditKind::SignInSucceeded, format!("session:{}", session.id), Map::new(), now).await?;
+    let mut revocations = Vec::new();
+    if let Some(previous) = previous
+        && sessions::end(&mut tx, &previous.id, now).await?
+    {
+        revocations.push(entries::session(&previous.id, now, app.leeway()));
+        record(&mut tx, &actor, AuditKind::SessionEnded, format!("session:{}", previous.id), detail("by", "another sign-in"), now).await?;
+    }
+    app.revocations.commit(tx, revocations).await?;
+    Ok(Started { session, cookie })
+}
+
+/// Ends a session: its cookie is dead and every token under its `sid` is refused. `false` if it had ended.
+pub async fn end(app: &App, actor: &Actor, kind: AuditKind, session_id: &str) -> Result<bool, StoreError> {
+    let now = app.now();
+    let mut tx = app.store.begin().await?;
+    if !sessions::end(&mut tx, session_id, now).await? {
+        return Ok(false);
+    }
+    record(&mut tx, actor, kind, format!("session:{session_id}"), Map::new(), now).await?;
+    app.revocations.commit(tx, vec![entries::session(session_id, now, app.leeway())]).await?;
+    Ok(true)
+}
+
+/// Ends all sessions of a person but `except`. Gives how many it ended.
+pub async fn end_all(app: &App, actor: &Actor, user_id: &str, except: Option<&str>) -> Result<usize, StoreError> {
+    let now = app.now();
+    let mut tx = app.store.begin().await?;
+    let mut revocations = Vec::new();
+    for session in sessions::live_of_user(&mut tx, user_id, now).await? {
+        if Some(session.id.as_str()) != except && sessions::end(&mut tx, &session.id, now).await? {
+            revocations.push(entries::session(&session.id, now, app.leeway()));
+            record(&mut tx, actor, AuditKind::SessionEnded, format!("session:{}", session.id), Map::new(), now).await?;
+        }
+    }
+    let ended = revocations.len();
+    app.revocations.commit(tx, revocations).await?;
+    Ok(ended)
+}

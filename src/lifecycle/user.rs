@@ -1,0 +1,109 @@
+//! An account begins, changes its password, is disabled, enabled or deleted.
+
+use std::time::Duration;
+
+use serde_json::Map;
+
+use super::{detail, record};
+use crate::app::App;
+use crate::clock::Timestamp;
+use crate::model::{Actor, AuditKind, Revocation, User};
+use crate::revocation::entries;
+use crate::store::{StoreError, Tx, credentials, sessions, users};
+
+/// Adds an account, with a password hash if there is one. A UNIQUE violation means that the e-mail address is taken.
+pub async fn create(app: &App, actor: &Actor, user: &User, password_hash: Option<&str>) -> Result<(), StoreError> {
+    let now = app.now();
+    let mut tx = app.store.begin().await?;
+    users::insert(&mut tx, user).await?;
+    if let Some(hash) = password_hash {
+        credentials::set_password_hash(&mut tx, &user.id, hash, now).await?;
+    }
+    record(&mut tx, actor, AuditKind::UserCreated, format!("user:{}", user.id), Map::new(), now).await?;
+    tx.commit().await
+}
+
+/// Sets a new password. Every token from before is refused, by `iat` against the cut-off and by `sid`: two nets, since
+/// replicas' clocks differ a little (DESIGN §5). Every session ends; the browser that made the change gets a new one.
+pub async fn change_password(app: &App, actor: &Actor, user_id: &str, password_hash: &str) -> Result<(), StoreError> {
+    let now = app.now();
+    let mut tx = app.store.begin().await?;
+    credentials::set_password_hash(&mut tx, user_id, password_hash, now).await?;
+    let revocations = cut_off(app, &mut tx, user_id, now).await?;
+    record(&mut tx, actor, AuditKind::PasswordChanged, format!("user:{user_id}"), Map::new(), now).await?;
+    app.revocations.commit(tx, revocations).await
+}
+
+/// Refuses every token and ends every session of a person, here and everywhere.
+pub async fn sign_out_everywhere(app: &App, actor: &Actor, user_id: &str) -> Result<(), StoreError> {
+    let now = app.now();
+    let mut tx = app.store.begin().await?;
+    let revocations = cut_off(app, &mut tx, user_id, now).await?;
+    record(&mut tx, actor, AuditKind::SignedOut, format!("user:{user_id}"), detail("everywhere", true), now).await?;
+    app.revocations.commit(tx, revocations).await
+}
+
+/// Nobody signs in as this person, and every token of theirs is refused. `false` if there is no such account.
+pub async fn disable(app: &App, actor: &Actor, user_id: &str) -> Result<bool, StoreError> {
+    let now = app.now();
+    let mut tx = app.store.begin().await?;
+    if !users::set_disabled(&mut tx, user_id, Some(now), now).await? {
+        return Ok(false);
+    }
+    let revocations = cut_off(app, &mut tx, user_id, now).await?;
+    record(&mut tx, actor, AuditKind::UserDisabled, format!("user:{user_id}"), Map::new(), now).await?;
+    app.revocations.commit(tx, revocations).await?;
+    Ok(true)
+}
+
+/// The person may sign in again. Tokens from before stay refused.
+pub async fn enable(app: &App, actor: &Actor, user_id: &str) -> Result<bool, StoreError> {
+    let now = app.now();
+    let mut tx = app.store.begin().await?;
+    if !users::set_disabled(&mut tx, user_id, None, now).await? {
+        return Ok(false);
+    }
+    record(&mut tx, actor, AuditKind::UserEnabled, format!("user:{user_id}"), Map::new(), now).await?;
+    tx.commit().await?;
+    Ok(true)
+}
+
+/// Deletes the account and refuses every token of its `sub`, which is never given to anybody else.
+pub async fn delete(app: &App, actor: &Actor, user_id: &str) -> Result<bool, StoreError> {
+    let now = app.now();
+    let mut tx = app.store.begin().await?;
+    let revocations = cut_off(app, &mut tx, user_id, now).await?;
+    if !users::delete(&mut tx, user_id).await? {
+        return Ok(false);
+    }
+    record(&mut tx, actor, AuditKind::UserDeleted, format!("user:{user_id}"), Map::new(), now).await?;
+    app.revocations.commit(tx, revocations).await?;
+    Ok(true)
+}
+
+/// Moves the person's cut-off to `now` and ends their sessions, in `tx`.
+///
+/// `password_changed_at` is the cut-off of refresh tokens and sessions, so that one column answers for all three causes.
+async fn cut_off(app: &App, tx: &mut Tx, user_id: &str, now: Timestamp) -> Result<Vec<Revocation>, StoreError> {
+    users::set_password_changed(tx, user_id, now).await?;
+    let mut revocations = vec![entries::user(user_id, now.seconds_rounded_up(), now, app.leeway())];
+    for session in sessions::live_of_user(tx, user_id, now).await? {
+        sessions::end(tx, &session.id, now).await?;
+        revocations.push(entries::session(&session.id, now, app.leeway()));
+    }
+    Ok(revocations)
+}
+
+/// A new account with nothing but an address, as `create` takes it.
+pub fn new_user(email: &str, now: Timestamp) -> User {
+    User {
+        id: crate::model::secret::new_id(),
+        email: email.trim().to_owned(),
+        email_key: User::email_key(email),
+        // A new account has no tokens from before: a cut-off in this second would only make its first sign-in wait.
+        password_changed_at: now.minus(Duration::from_secs(1)),
+        created_at: now,
+        updated_at: now,
+        ..User::default()
+    }
+}

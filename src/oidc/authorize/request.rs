@@ -1,0 +1,152 @@
+//! The checks of an authorization request, in the order of OpenID Connect Core §3.1.2.2. They run once the client and its
+//! redirect URI are known, so every error here goes back to the client.
+
+use super::ReturnAddress;
+use crate::app::App;
+use crate::error::{ErrorCode, OAuthError};
+use crate::http::params::Params;
+use crate::model::authorization::{AuthorizationParameters, Prompt};
+use crate::model::client::{GrantType, PkcePolicy};
+use crate::model::{Client, ScopeSet};
+use crate::oidc::{mint, scopes};
+
+/// `state` and `nonce` are kept by us and echoed, so their length is bounded; real ones are shorter than 100.
+const LONGEST_VALUE: usize = 2_000;
+
+/// Checks everything that a request may say.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn check(app: &App, client: &Client, address: &ReturnAddress, params: &Params) -> Result<AuthorizationParameters, OAuthError> {
+    reject_duplicates(params)?;
+    reject_unsupported(params)?;
+    check_response_type(client, params)?;
+    let scope = scopes::allowed(&app.config, client, params.get("scope").unwrap_or_default())?;
+    let nonce = bounded(params, "nonce")?;
+    let code_challenge = check_code_challenge(app, client, params, nonce.is_some() && scope.contains("openid"))?;
+    Ok(AuthorizationParameters {
+        redirect_uri: address.uri().to_owned(),
+        redirect_uri_was_sent: params.get("redirect_uri").is_some(),
+        response_mode: address.mode(),
+        state: bounded(params, "state")?,
+        nonce,
+        code_challenge,
+        prompt: check_prompt(params)?,
+        max_age: check_max_age(params)?,
+        login_hint: bounded(params, "login_hint")?,
+        hinted_subject: check_id_token_hint(app, params)?,
+        ui_locales: bounded(params, "ui_locales")?,
+        acr_values: ScopeSet::from(bounded(params, "acr_values")?.unwrap_or_default()).iter().map(str::to_owned).collect(),
+        resource: check_resource(client, params)?,
+        scope,
+    })
+}
+
+fn invalid(description: impl Into<std::borrow::Cow<'static, str>>) -> OAuthError {
+    OAuthError::new(ErrorCode::InvalidRequest, description)
+}
+
+/// RFC 6749 §3.1: a parameter must not be there twice. `resource` may (RFC 8707 §2).
+fn reject_duplicates(params: &Params) -> Result<(), OAuthError> {
+    match params.duplicate() {
+        Some(name) => Err(invalid(format!("The parameter {name} is there more than once."))),
+        None => Ok(()),
+    }
+}
+
+/// OpenID Connect Core §3.1.2.6: what we do not support has its own error codes.
+fn reject_unsupported(params: &Params) -> Result<(), OAuthError> {
+    let unsupported = [
+        ("request", ErrorCode::RequestNotSupported),
+        ("request_uri", ErrorCode::RequestUriNotSupported),
+        ("registration", ErrorCode::RegistrationNotSupported),
+    ];
+    match unsupported.into_iter().find(|(name, _)| params.get(name).is_some()) {
+        Some((name, code)) => Err(OAuthError::new(code, format!("The parameter {name} is not supported."))),
+        None => Ok(()),
+    }
+}
+
+/// Only `code`: no token passes through a browser's address bar (RFC 9700 §2.1.2).
+fn check_response_type(client: &Client, params: &Params) -> Result<(), OAuthError> {
+    match params.get("response_type") {
+        None => Err(invalid("response_type is missing.")),
+        Some("code") if client.may_use(GrantType::AuthorizationCode) => Ok(()),
+        Some("code") => {
+            Err(OAuthError::new(ErrorCode::UnauthorizedClient, "The client is not registered for the authorization_code grant."))
+        }
+        Some(_) => Err(OAuthError::new(ErrorCode::UnsupportedResponseType, "The only response_type here is code.")),
+    }
+}
+
+/// RFC 7636 §4.3 with S256 alone, and the policy that says who must send a challenge (DESIGN §6).
+fn check_code_challenge(app: &App, client: &Client, params: &Params, has_nonce: bool) -> Result<Option<String>, OAuthError> {
+    let Some(challenge) = params.get("code_challenge") else {
+        if params.get("code_challenge_method").is_some() {
+            return Err(invalid("code_challenge_method is there without a code_challenge."));
+        }
+        let policy = client.metadata.pkce.unwrap_or(app.config.oauth.pkce);
+        let needed = match policy {
+            PkcePolicy::Required => true,
+            PkcePolicy::OAuth21 => client.is_public() || !has_nonce,
+            PkcePolicy::Core => client.is_public(),
+        };
+        return if needed { Err(invalid("code_challenge is missing: this client must use PKCE with S256.")) } else { Ok(None) };
+    };
+    // RFC 7636 §4.3: without a method it would be `plain`, which protects nothing here.
+    if params.get("code_challenge_method") != Some("S256") {
+        return Err(invalid("code_challenge_method must be S256."));
+    }
+    if challenge.len() != 43 || !challenge.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
+        return Err(invalid("code_challenge must be 43 characters of base64url."));
+    }
+    Ok(Some(challenge.to_owned()))
+}
+
+/// OpenID Connect Core §3.1.2.1: `none` stands alone.
+fn check_prompt(params: &Params) -> Result<Vec<Prompt>, OAuthError> {
+    let mut prompts = Vec::new();
+    for word in params.get("prompt").unwrap_or_default().split(' ').filter(|word| !word.is_empty()) {
+        prompts.push(match word {
+            "none" => Prompt::None,
+            "login" => Prompt::Login,
+            "consent" => Prompt::Consent,
+            "select_account" => Prompt::SelectAccount,
+            _ => return Err(invalid("prompt has a value that is not none, login, consent or select_account.")),
+        });
+    }
+    if prompts.contains(&Prompt::None) && prompts.len() > 1 {
+        return Err(invalid("prompt=none cannot be combined with another value."));
+    }
+    Ok(prompts)
+}
+
+fn check_max_age(params: &Params) -> Result<Option<u64>, OAuthError> {
+    match params.get("max_age") {
+        None => Ok(None),
+        Some(text) => text.parse().map(Some).map_err(|_| invalid("max_age must be a number of seconds.")),
+    }
+}
+
+/// OpenID Connect Core §3.1.2.2: the hint must be an ID token of ours; it may have expired. Nobody but its subject is let in.
+fn check_id_token_hint(app: &App, params: &Params) -> Result<Option<String>, OAuthError> {
+    let Some(hint) = params.get("id_token_hint") else { return Ok(None) };
+    match mint::read_id_token(app, hint) {
+        Ok(claims) => Ok(Some(claims.sub)),
+        Err(reason) => Err(invalid("id_token_hint is not an ID token of this provider.").because(reason)),
+    }
+}
+
+/// RFC 8707 §2: absolute URIs without a fragment, each one that the client may ask for.
+fn check_resource(client: &Client, params: &Params) -> Result<Vec<String>, OAuthError> {
+    let requested: Vec<String> = params.all("resource").map(str::to_owned).collect();
+    mint::audiences(client, &requested)?;
+    Ok(requested)
+}
+
+fn bounded(params: &Params, name: &'static str) -> Result<Option<String>, OAuthError> {
+    match params.get(name) {
+        Some(value) if value.len() > LONGEST_VALUE => Err(invalid(format!("{name} is too long."))),
+        value => Ok(value.map(str::to_owned)),
+    }
+}

@@ -1,0 +1,155 @@
+//! Who is this client? (RFC 6749 §2.3, OpenID Connect Core §9.) Whatever is wrong, the client learns only `invalid_client`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Map, Value};
+
+use crate::app::App;
+use crate::clock::Timestamp;
+use crate::error::{ErrorCode, OAuthError};
+use crate::http::basic_auth;
+use crate::http::params::Params;
+use crate::keyring;
+use crate::model::client::AuthMethod;
+use crate::model::{Client, Secret};
+use crate::store::clients;
+
+const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// A client assertion is made for one request: one that is good for longer than this is refused (RFC 7523 §3).
+const LONGEST_ASSERTION: Duration = Duration::from_secs(600);
+
+/// What the client sent to prove who it is.
+enum Proof {
+    Nothing,
+    Basic(Secret),
+    Post(Secret),
+    Assertion(String),
+}
+
+/// Authenticates the client of a request.
+///
+/// # Errors
+/// `invalid_client`; `invalid_request` if more than one method is used (RFC 6749 §2.3).
+pub async fn authenticate(app: &App, headers: &HeaderMap, params: &Params<'_>) -> Result<Arc<Client>, OAuthError> {
+    let (client_id, proof) = read(headers, params)?;
+    let now = app.now();
+    let client = app.clients.find(&app.store, &client_id, now).await?;
+    let client = client.ok_or_else(|| OAuthError::invalid_client("the client_id is unknown"))?;
+    if client.disabled_at.is_some() {
+        return Err(OAuthError::invalid_client(format!("the client {client_id} is disabled")));
+    }
+    match (client.metadata.token_endpoint_auth_method, proof) {
+        (AuthMethod::None, Proof::Nothing) => {}
+        (AuthMethod::ClientSecretBasic, Proof::Basic(secret)) | (AuthMethod::ClientSecretPost, Proof::Post(secret)) => {
+            check_secret(app, &client, &secret)?;
+        }
+        (AuthMethod::PrivateKeyJwt, Proof::Assertion(assertion)) => check_assertion(app, &client, &assertion, now).await?,
+        (registered, _) => {
+            return Err(OAuthError::invalid_client(format!("the client {client_id} is registered for {registered:?} and used another method")));
+        }
+    }
+    Ok(client)
+}
+
+/// As `authenticate`, for endpoints that a public client may not use.
+///
+/// # Errors
+/// As `authenticate`.
+pub async fn authenticate_confidential(app: &App, headers: &HeaderMap, params: &Params<'_>) -> Result<Arc<Client>, OAuthError> {
+    let client = authenticate(app, headers, params).await?;
+    match client.is_public() {
+        true => Err(OAuthError::invalid_client(format!("the client {} is public", client.id))),
+        false => Ok(client),
+    }
+}
+
+fn read(headers: &HeaderMap, params: &Params<'_>) -> Result<(String, Proof), OAuthError> {
+    let basic = match headers.get(AUTHORIZATION) {
+        Some(header) => Some(basic_auth::parse(header).map_err(|error| OAuthError::invalid_client(error.to_string()))?),
+        None => None,
+    };
+    let (post, assertion) = (params.get("client_secret"), params.get("client_assertion"));
+    if usize::from(basic.is_some()) + usize::from(post.is_some()) + usize::from(assertion.is_some()) > 1 {
+        return Err(OAuthError::new(ErrorCode::InvalidRequest, "More than one client authentication method is used."));
+    }
+    let named = params.get("client_id").map(str::to_owned);
+    let (proven, proof) = match (basic, post, assertion) {
+        (Some((client_id, secret)), ..) => (Some(client_id), Proof::Basic(secret)),
+        (_, Some(secret), _) => (None, Proof::Post(Secret::new(secret))),
+        (.., Some(assertion)) => {
+            if params.get("client_assertion_type") != Some(ASSERTION_TYPE) {
+                return Err(OAuthError::invalid_client("client_assertion_type is wrong"));
+            }
+            (subject_of(assertion), Proof::Assertion(assertion.to_owned()))
+        }
+        _ => (None, Proof::Nothing),
+    };
+    match (proven, named) {
+        (Some(proven), Some(named)) if proven != named => Err(OAuthError::invalid_client("client_id differs from the authentication's")),
+        (Some(client_id), _) | (None, Some(client_id)) => Ok((client_id, proof)),
+        (None, None) => Err(OAuthError::invalid_client("no client_id")),
+    }
+}
+
+fn check_secret(app: &App, client: &Client, secret: &Secret) -> Result<(), OAuthError> {
+    match &client.secret_hash {
+        Some(hash) if app.secrets.is_client_secret(secret, hash) => Ok(()),
+        Some(_) => Err(OAuthError::invalid_client(format!("wrong secret for the client {}", client.id))),
+        None => Err(OAuthError::invalid_client(format!("the client {} has no secret", client.id))),
+    }
+}
+
+/// RFC 7523 §3: signed by a key of the client's, from it, about it, for us alone, short-lived, and used once.
+async fn check_assertion(app: &App, client: &Client, assertion: &str, now: Timestamp) -> Result<(), OAuthError> {
+    let refused = |reason: &str| OAuthError::invalid_client(format!("client assertion of {}: {reason}", client.id));
+    let jwks = client.metadata.jwks.as_ref().ok_or_else(|| refused("the client has no jwks"))?;
+    let claims = keyring::verify_with_jwks(assertion, jwks).map_err(|error| refused(&error.to_string()))?;
+    let text = |name: &str| claims.get(name).and_then(Value::as_str);
+    let second = |name: &str| claims.get(name).and_then(Value::as_i64);
+    if text("iss") != Some(&client.id) || text("sub") != Some(&client.id) {
+        return Err(refused("iss and sub must be the client_id"));
+    }
+    if !is_for(&claims, &app.issuer.url) {
+        return Err(refused("aud must be the issuer alone"));
+    }
+    let expires_at = second("exp").map(Timestamp::from_seconds).ok_or_else(|| refused("exp is missing"))?;
+    if expires_at + app.leeway() <= now {
+        return Err(refused("it has expired"));
+    }
+    if expires_at > now + LONGEST_ASSERTION + app.leeway() {
+        return Err(refused("exp is too far away"));
+    }
+    let begins = [second("nbf"), second("iat")].into_iter().flatten().max();
+    if begins.is_some_and(|begins| Timestamp::from_seconds(begins) > now + app.leeway()) {
+        return Err(refused("nbf or iat is in the future"));
+    }
+    let jti = text("jti").filter(|jti| !jti.is_empty() && jti.len() <= 256).ok_or_else(|| refused("jti is missing or too long"))?;
+    let mut tx = app.store.begin().await?;
+    if !clients::use_assertion(&mut tx, &client.id, jti, expires_at + app.leeway()).await? {
+        return Err(refused("its jti was used before"));
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+/// The issuer and nobody else: an assertion for several recipients could be replayed by one of them at another.
+fn is_for(claims: &Map<String, Value>, issuer: &str) -> bool {
+    match claims.get("aud") {
+        Some(Value::String(audience)) => audience == issuer,
+        Some(Value::Array(audiences)) => matches!(audiences.as_slice(), [Value::String(only)] if only == issuer),
+        _ => false,
+    }
+}
+
+/// `sub` of an assertion that is not verified yet: only to find the client whose keys will verify it.
+fn subject_of(assertion: &str) -> Option<String> {
+    let payload = URL_SAFE_NO_PAD.decode(assertion.split('.').nth(1)?).ok()?;
+    let claims: Map<String, Value> = serde_json::from_slice(&payload).ok()?;
+    Some(claims.get("sub")?.as_str()?.to_owned())
+}

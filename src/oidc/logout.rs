@@ -1,0 +1,112 @@
+//! RP-initiated logout (OpenID Connect RP-Initiated Logout 1.0): what a request proves, and what follows from it. The pages
+//! draw the result.
+
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+
+use crate::app::App;
+use crate::error::PageError;
+use crate::http::params::Params;
+use crate::lifecycle;
+use crate::model::{Actor, AuditKind, Client};
+use crate::oidc::authorize::with_query;
+use crate::oidc::mint::{self, IdTokenHint};
+use crate::oidc::session::SignedIn;
+
+/// A logout request whose parameters are checked.
+pub struct LogoutRequest {
+    /// Who asks, if the request says so credibly.
+    pub client: Option<Arc<Client>>,
+    hint: Option<IdTokenHint>,
+    /// A registered `post_logout_redirect_uri` with `state` added. It was validated: nothing else is redirected to.
+    return_to: Option<String>,
+}
+
+/// What the person sees next.
+pub enum LogoutOutcome {
+    /// Nothing proves that the person wants this: ask (RP-Initiated Logout §2).
+    Confirm,
+    /// Signed out: back to the app.
+    Return(String),
+    /// Signed out: a page that says so.
+    SignedOut,
+}
+
+impl LogoutRequest {
+    /// Checks a request.
+    ///
+    /// # Errors
+    /// A page, never a redirect, if the request names a client, hint or URI that is not right (RP-Initiated Logout §4).
+    pub async fn check(app: &App, params: &Params<'_>) -> Result<Self, PageError> {
+        if let Some(name) = params.duplicate() {
+            return Err(bad_request(format!("The parameter {name} is there more than once.")));
+        }
+        let hint = match params.get("id_token_hint").map(|hint| mint::read_id_token(app, hint)) {
+            Some(Err(reason)) => {
+                return Err(bad_request("The id_token_hint is not an ID token of this provider.".to_owned()).because(reason));
+            }
+            Some(Ok(hint)) => Some(hint),
+            None => None,
+        };
+        let named = params.get("client_id");
+        if let (Some(hint), Some(named)) = (&hint, named)
+            && hint.client_id != named
+        {
+            return Err(bad_request("The client_id is not the one of the id_token_hint.".to_owned()));
+        }
+        let client = match hint.as_ref().map(|hint| hint.client_id.as_str()).or(named) {
+            Some(id) => app.clients.find(&app.store, id, app.now()).await?,
+            None => None,
+        };
+        let return_to = match params.get("post_logout_redirect_uri") {
+            Some(uri) => Some(check_return(client.as_deref(), uri, params.get("state"))?),
+            None => None,
+        };
+        Ok(Self { client, hint, return_to })
+    }
+
+    /// Signs out at once if the request proves that it comes from an app of this very session; asks otherwise. Without a
+    /// session there is nothing to sign out of.
+    pub async fn run(self, app: &App, actor: &Actor, signed_in: Option<&SignedIn>) -> Result<LogoutOutcome, PageError> {
+        if let Some(signed_in) = signed_in {
+            let proven = self.hint.as_ref().is_some_and(|hint| hint.sid.as_deref() == Some(&signed_in.session.id));
+            if !proven {
+                return Ok(LogoutOutcome::Confirm);
+            }
+        }
+        self.sign_out(app, actor, signed_in).await
+    }
+
+    /// Signs out: after the person's "yes", or because the request proved enough.
+    pub async fn sign_out(self, app: &App, actor: &Actor, signed_in: Option<&SignedIn>) -> Result<LogoutOutcome, PageError> {
+        if let Some(SignedIn { session, user }) = signed_in {
+            let actor = actor.named(format!("user:{}", user.id));
+            lifecycle::session::end(app, &actor, AuditKind::SignedOut, &session.id).await?;
+        }
+        Ok(self.return_to.map_or(LogoutOutcome::SignedOut, LogoutOutcome::Return))
+    }
+}
+
+/// The URI must be one that the client registered, character by character.
+fn check_return(client: Option<&Client>, uri: &str, state: Option<&str>) -> Result<String, PageError> {
+    let client = client.ok_or_else(|| {
+        bad_request("A post_logout_redirect_uri needs an id_token_hint or a client_id, to say whose it is.".to_owned())
+    })?;
+    if !client.metadata.post_logout_redirect_uris.iter().any(|registered| registered == uri) {
+        return Err(bad_request("The post_logout_redirect_uri is not one that the client registered.".to_owned()));
+    }
+    Ok(match state {
+        Some(state) => with_query(uri, &[("state", state.to_owned())]),
+        None => uri.to_owned(),
+    })
+}
+
+fn bad_request(technical: String) -> PageError {
+    PageError::new(
+        StatusCode::BAD_REQUEST,
+        "This sign-out link does not work",
+        "You are still signed in. The app that sent you here made a request that cannot be followed safely. You can sign out on your account page.",
+    )
+    .with_technical(technical)
+}

@@ -1,0 +1,95 @@
+//! The discovery documents and the JWKS, served from bytes prepared in advance.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+use crate::app::App;
+use crate::config::Config;
+use crate::oidc::{mint, scopes};
+
+/// Resource servers may keep the key set for ten minutes: `lifecycle::key::JWKS_MAX_AGE`.
+const CACHE: HeaderValue = HeaderValue::from_static("public, max-age=600");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// The prepared documents.
+pub struct Documents {
+    provider: Bytes,
+}
+
+impl Documents {
+    /// Prepares what follows from the configuration.
+    pub fn new(config: &Config) -> Self {
+        Self { provider: Bytes::from(provider_metadata(config).to_string()) }
+    }
+}
+
+/// `GET /.well-known/openid-configuration` (OpenID Connect Discovery 1.0 §4) and `/.well-known/oauth-authorization-server`
+/// (RFC 8414 §3): one document serves both.
+pub async fn provider(State(app): State<Arc<App>>) -> Response {
+    ([(CONTENT_TYPE, JSON), (CACHE_CONTROL, CACHE)], app.documents.provider.clone()).into_response()
+}
+
+/// `GET /jwks` (RFC 7517 §5).
+pub async fn jwks(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    let keys = app.keyring.current();
+    let etag = keys.etag();
+    if headers.get(IF_NONE_MATCH).is_some_and(|known| known == etag) {
+        return (StatusCode::NOT_MODIFIED, [(ETAG, etag.clone()), (CACHE_CONTROL, CACHE)]).into_response();
+    }
+    ([(CONTENT_TYPE, JSON), (CACHE_CONTROL, CACHE), (ETAG, etag.clone())], keys.jwks()).into_response()
+}
+
+/// Exactly what works (RFC 8414 §2).
+fn provider_metadata(config: &Config) -> Value {
+    let issuer = config.issuer.trim_end_matches('/');
+    let at = |path: &str| format!("{issuer}{path}");
+    let scopes: Vec<&str> = scopes::STANDARD.into_iter().chain(config.scopes.iter().map(|scope| scope.name.as_str())).collect();
+    let mut claims = vec![
+        "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash", "sid", "name", "given_name", "family_name",
+        "middle_name", "nickname", "preferred_username", "profile", "picture", "website", "gender", "birthdate", "zoneinfo", "locale",
+        "updated_at", "email", "email_verified", "phone_number", "phone_number_verified", "address", "roles", "groups",
+    ];
+    claims.extend(config.scopes.iter().flat_map(|scope| scope.claims.iter().map(String::as_str)));
+    let client_auth = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"];
+    let confidential_auth = &client_auth[..3];
+    let assertion_algs = ["RS256", "PS256", "ES256"];
+    json!({
+        "issuer": issuer,
+        "authorization_endpoint": at("/authorize"),
+        "token_endpoint": at("/token"),
+        "userinfo_endpoint": at("/userinfo"),
+        "jwks_uri": at("/jwks"),
+        "revocation_endpoint": at("/revoke"),
+        "introspection_endpoint": at("/introspect"),
+        "end_session_endpoint": at("/logout"),
+        "scopes_supported": scopes,
+        "claims_supported": claims,
+        "claim_types_supported": ["normal"],
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query", "form_post"],
+        "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
+        "code_challenge_methods_supported": ["S256"],
+        "subject_types_supported": ["public"],
+        "acr_values_supported": [mint::ACR_PASSWORD],
+        "prompt_values_supported": ["none", "login", "consent", "select_account"],
+        "display_values_supported": ["page"],
+        "ui_locales_supported": ["en"],
+        "id_token_signing_alg_values_supported": ["RS256", "ES256"],
+        "token_endpoint_auth_methods_supported": client_auth,
+        "token_endpoint_auth_signing_alg_values_supported": assertion_algs,
+        "revocation_endpoint_auth_methods_supported": client_auth,
+        "revocation_endpoint_auth_signing_alg_values_supported": assertion_algs,
+        "introspection_endpoint_auth_methods_supported": confidential_auth,
+        "introspection_endpoint_auth_signing_alg_values_supported": assertion_algs,
+        "authorization_response_iss_parameter_supported": true,
+        "claims_parameter_supported": false,
+        "request_parameter_supported": false,
+        "request_uri_parameter_supported": false,
+    })
+}

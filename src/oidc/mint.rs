@@ -1,0 +1,199 @@
+//! Access tokens (RFC 9068) and ID tokens (OpenID Connect Core §2).
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::app::App;
+use crate::clock::Timestamp;
+use crate::error::{ErrorCode, OAuthError};
+use crate::keyring::{self, KeyError};
+use crate::model::{Client, ScopeSet, User};
+use crate::oidc::claims;
+
+/// `typ` of our access tokens (RFC 9068 §2.1).
+pub const ACCESS_TOKEN_TYPE: &str = "at+jwt";
+/// `typ` of our ID tokens.
+pub const ID_TOKEN_TYPE: &str = "JWT";
+/// `acr` of a sign-in by password alone.
+pub const ACR_PASSWORD: &str = "urn:tessera:acr:password";
+
+/// The person for whom a token is made, and how they signed in.
+pub struct Subject<'a> {
+    pub user: &'a User,
+    pub sid: &'a str,
+    pub auth_time: Timestamp,
+    pub acr: Option<&'a str>,
+}
+
+/// What an access token says.
+pub struct AccessToken<'a> {
+    pub client: &'a Client,
+    /// None when the client acts for itself (RFC 6749 §4.4): `sub` is then the client.
+    pub subject: Option<Subject<'a>>,
+    pub scope: &'a ScopeSet,
+    pub resource: &'a [String],
+    /// Unique; by it the token can be revoked.
+    pub jti: &'a str,
+    pub issued_at: Timestamp,
+    pub expires_at: Timestamp,
+}
+
+#[derive(Serialize)]
+struct AccessTokenClaims<'a> {
+    iss: &'a str,
+    sub: &'a str,
+    aud: Audience<'a>,
+    exp: i64,
+    iat: i64,
+    nbf: i64,
+    jti: &'a str,
+    client_id: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    scope: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sid: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auth_time: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acr: Option<&'a str>,
+    #[serde(flatten)]
+    about_user: Map<String, Value>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Audience<'a> {
+    One(&'a str),
+    Many(Vec<&'a str>),
+}
+
+/// When an access token for `client` that is issued at `issued_at` expires.
+pub fn access_token_expiry(app: &App, client: &Client, issued_at: Timestamp) -> Timestamp {
+    let seconds = client.metadata.access_token_lifetime.unwrap_or(app.config.tokens.access_token_lifetime);
+    Timestamp::from_seconds(issued_at.seconds()) + Duration::from_secs(seconds.into())
+}
+
+/// Signs an access token.
+///
+/// # Errors
+/// If the key set has no key for the algorithm.
+pub fn access_token(app: &App, token: &AccessToken<'_>) -> Result<String, KeyError> {
+    let subject = token.subject.as_ref();
+    let scope = token.scope.to_string();
+    let issuer = app.issuer.url.as_str();
+    let mut audience: Vec<&str> = token.resource.iter().map(String::as_str).collect();
+    // The userinfo endpoint is a resource of the issuer's own.
+    if audience.is_empty() || (token.scope.contains("openid") && !audience.contains(&issuer)) {
+        audience.push(issuer);
+    }
+    let claims = AccessTokenClaims {
+        iss: issuer,
+        sub: subject.map_or(&token.client.id, |subject| &subject.user.id),
+        aud: if let [only] = audience[..] { Audience::One(only) } else { Audience::Many(audience) },
+        exp: token.expires_at.seconds(),
+        iat: token.issued_at.seconds(),
+        nbf: token.issued_at.seconds(),
+        jti: token.jti,
+        client_id: &token.client.id,
+        scope: &scope,
+        sid: subject.map(|subject| subject.sid),
+        auth_time: subject.map(|subject| subject.auth_time.seconds()),
+        acr: subject.and_then(|subject| subject.acr),
+        about_user: subject.map(|subject| claims::for_access_token(&app.config, subject.user, token.scope)).unwrap_or_default(),
+    };
+    app.keyring.current().sign(token.client.metadata.access_token_signed_response_alg, ACCESS_TOKEN_TYPE, &claims)
+}
+
+/// What an ID token says beside its subject.
+pub struct IdToken<'a> {
+    pub client: &'a Client,
+    pub subject: Subject<'a>,
+    pub amr: &'a [String],
+    /// `sid` of the browser session: what the client logs out by.
+    pub session_id: &'a str,
+    pub nonce: Option<&'a str>,
+    pub access_token: &'a str,
+    pub issued_at: Timestamp,
+}
+
+#[derive(Serialize)]
+struct IdTokenClaims<'a> {
+    iss: &'a str,
+    sub: &'a str,
+    aud: &'a str,
+    exp: i64,
+    iat: i64,
+    auth_time: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nonce: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acr: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    amr: &'a [String],
+    at_hash: String,
+    sid: &'a str,
+}
+
+/// Signs an ID token.
+///
+/// # Errors
+/// If the key set has no key for the algorithm.
+pub fn id_token(app: &App, token: &IdToken<'_>) -> Result<String, KeyError> {
+    let metadata = &token.client.metadata;
+    let alg = metadata.id_token_signed_response_alg;
+    let lifetime = metadata.id_token_lifetime.unwrap_or(app.config.tokens.id_token_lifetime);
+    let iat = token.issued_at.seconds();
+    let claims = IdTokenClaims {
+        iss: &app.issuer.url,
+        sub: &token.subject.user.id,
+        aud: &token.client.id,
+        exp: iat + i64::from(lifetime),
+        iat,
+        auth_time: token.subject.auth_time.seconds(),
+        nonce: token.nonce,
+        acr: token.subject.acr,
+        amr: token.amr,
+        at_hash: keyring::token_hash(alg, token.access_token),
+        sid: token.session_id,
+    };
+    app.keyring.current().sign(alg, ID_TOKEN_TYPE, &claims)
+}
+
+/// What an `id_token_hint` tells.
+#[derive(Debug)]
+pub struct IdTokenHint {
+    pub sub: String,
+    pub client_id: String,
+    pub sid: Option<String>,
+}
+
+/// Reads an ID token of ours that comes back as a hint. It may have expired (OpenID Connect Core §3.1.2.1).
+///
+/// # Errors
+/// For the log: why it is not one.
+pub fn read_id_token(app: &App, token: &str) -> Result<IdTokenHint, String> {
+    let verified = app.keyring.current().verify(token, ID_TOKEN_TYPE).map_err(|error| error.to_string())?;
+    let text = |name: &str| verified.claims.get(name).and_then(Value::as_str).map(str::to_owned);
+    if text("iss").as_deref() != Some(&app.issuer.url) {
+        return Err("iss is not this issuer".to_owned());
+    }
+    match (text("sub"), text("aud")) {
+        (Some(sub), Some(client_id)) => Ok(IdTokenHint { sub, client_id, sid: text("sid") }),
+        _ => Err("sub or aud is missing".to_owned()),
+    }
+}
+
+/// The audiences of a token: those that were asked for, else all that the client has (RFC 8707 §2).
+///
+/// # Errors
+/// `invalid_target`, if the client may not ask for one of them.
+pub fn audiences(client: &Client, requested: &[String]) -> Result<Vec<String>, OAuthError> {
+    let has = &client.metadata.audiences;
+    match requested.iter().find(|resource| !has.contains(resource)) {
+        Some(_) => Err(OAuthError::new(ErrorCode::InvalidTarget, "The client is not registered for this resource.")),
+        None if requested.is_empty() => Ok(has.clone()),
+        None => Ok(requested.to_vec()),
+    }
+}

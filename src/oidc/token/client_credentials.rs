@@ -1,0 +1,46 @@
+//! A client acts for itself (RFC 6749 §4.4). No database write: the token lives by its signature.
+
+use super::{TokenResponse, new_jti};
+use crate::app::App;
+use crate::clock::Timestamp;
+use crate::error::{ErrorCode, OAuthError};
+use crate::http::params::Params;
+use crate::model::{Client, ScopeSet};
+use crate::oidc::mint::{self, AccessToken};
+use crate::oidc::scopes;
+use crate::revocation::wait_to_mint;
+
+pub(super) async fn grant(app: &App, client: &Client, params: &Params<'_>) -> Result<TokenResponse, OAuthError> {
+    let scope = check_scope(app, client, params.get("scope"))?;
+    let requested: Vec<String> = params.all("resource").map(str::to_owned).collect();
+    let resource = mint::audiences(client, &requested)?;
+    if client.is_public() {
+        return Err(OAuthError::new(ErrorCode::UnauthorizedClient, "A public client cannot use client_credentials."));
+    }
+    wait_to_mint(&app.clock, client.tokens_not_before.unwrap_or_default()).await;
+    let issued_at = app.now();
+    let expires_at = mint::access_token_expiry(app, client, issued_at);
+    let jti = new_jti();
+    let token = AccessToken { client, subject: None, scope: &scope, resource: &resource, jti: &jti, issued_at, expires_at };
+    Ok(TokenResponse {
+        access_token: mint::access_token(app, &token)?,
+        token_type: "Bearer",
+        expires_in: expires_at.seconds() - Timestamp::seconds(issued_at),
+        refresh_token: None,
+        id_token: None,
+        scope: scope.into(),
+    })
+}
+
+/// The scope values that are about a person mean nothing here.
+fn check_scope(app: &App, client: &Client, requested: Option<&str>) -> Result<ScopeSet, OAuthError> {
+    let about_a_person = |scope: &str| scopes::STANDARD.contains(&scope);
+    let Some(requested) = requested else {
+        return Ok(client.metadata.scope.filter(|scope| !about_a_person(scope)));
+    };
+    let scope = scopes::allowed(&app.config, client, requested)?;
+    match scope.iter().find(|scope| about_a_person(scope)) {
+        Some(scope) => Err(OAuthError::new(ErrorCode::InvalidScope, format!("{scope} is about a person: client_credentials has none."))),
+        None => Ok(scope),
+    }
+}

@@ -1,0 +1,43 @@
+//! The person for whom tokens are issued, as they are now: a grant dies with the account, a new password and the session.
+
+use crate::app::App;
+use crate::clock::Timestamp;
+use crate::error::OAuthError;
+use crate::model::User;
+use crate::revocation::wait_to_mint;
+use crate::store::{sessions, users};
+
+/// Reads the account, and gives the moment that tokens are issued at. It is taken *before* the account is read: whatever cuts
+/// tokens off after that reading lies later than `iat`, so the token falls under it. If the last cut-off is still in the future
+/// (less than a second away), waits for it and reads again.
+///
+/// # Errors
+/// `invalid_grant`, if the account is gone, disabled, or had its tokens taken back after `authorized_at`.
+pub(super) async fn load(app: &App, user_id: &str, authorized_at: Timestamp) -> Result<(User, Timestamp), OAuthError> {
+    loop {
+        let issued_at = app.now();
+        let user = users::find(&mut app.store.read().await?, user_id).await?;
+        let user = user.ok_or_else(|| OAuthError::invalid_grant("the account is gone"))?;
+        if user.disabled_at.is_some() {
+            return Err(OAuthError::invalid_grant("the account is disabled"));
+        }
+        if authorized_at < user.password_changed_at {
+            return Err(OAuthError::invalid_grant("the password was changed, or all sessions ended, after the authorization"));
+        }
+        if user.cut_off() <= issued_at.seconds() {
+            return Ok((user, issued_at));
+        }
+        wait_to_mint(&app.clock, user.cut_off()).await;
+    }
+}
+
+/// Checks that the browser session is still there.
+///
+/// # Errors
+/// `invalid_grant`
+pub(super) async fn check_session(app: &App, session_id: &str) -> Result<(), OAuthError> {
+    match sessions::find(&mut app.store.read().await?, session_id).await? {
+        Some(session) if session.ended_at.is_none() && session.expires_at > app.now() => Ok(()),
+        _ => Err(OAuthError::invalid_grant("the session has ended")),
+    }
+}

@@ -1,0 +1,51 @@
+//! `GET` and `POST /userinfo` (OpenID Connect Core §5.3): who the bearer of an access token is.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::header::CACHE_CONTROL;
+use axum::http::{HeaderMap, Method};
+use axum::response::{IntoResponse, Response};
+
+use crate::app::App;
+use crate::error::{ErrorCode, OAuthError};
+use crate::http::bearer;
+use crate::http::params::{self, Params};
+use crate::oidc::access_token::{self, Refusal};
+use crate::oidc::claims;
+use crate::store::users;
+
+/// Both methods; the token comes in the header, or in the form of a POST (RFC 6750 §2.1, §2.2), never in the URL.
+pub async fn handle(State(app): State<Arc<App>>, method: Method, headers: HeaderMap, body: Bytes) -> Result<Response, OAuthError> {
+    let form = match method == Method::POST && params::is_form(&headers) {
+        true => Params::parse(&body).map_err(|error| OAuthError::new(ErrorCode::InvalidRequest, error.to_string()).for_bearer())?,
+        false => Params::default(),
+    };
+    let token = bearer::token(&headers, &form)?;
+    let token = access_token::verify_live(&app, &token).await.map_err(refused)?;
+    if !token.is_for(&app.issuer.url) {
+        return Err(invalid_token("the token is for another audience"));
+    }
+    if !token.scope.contains("openid") || token.is_of_client() {
+        return Err(OAuthError::new(ErrorCode::InsufficientScope, "The token lacks the scope openid.").for_bearer());
+    }
+    let user = users::find(&mut app.store.read().await?, &token.sub).await?;
+    let user = user.filter(|user| user.disabled_at.is_none()).ok_or_else(|| invalid_token("the account is gone or disabled"))?;
+    let claims = claims::for_userinfo(&app.config, &user, &token.scope);
+    Ok(([(CACHE_CONTROL, "no-store")], Json(claims)).into_response())
+}
+
+fn refused(refusal: Refusal) -> OAuthError {
+    match refusal {
+        Refusal::Invalid(reason) => invalid_token(&reason),
+        Refusal::Revoked(kind) => invalid_token(&format!("revoked by {kind}")),
+        Refusal::Failed(error) => error.into(),
+    }
+}
+
+/// The client learns the same sentence whatever was wrong (RFC 6750 §3.1).
+fn invalid_token(reason: &str) -> OAuthError {
+    OAuthError::new(ErrorCode::InvalidToken, "The access token is invalid, expired or revoked.").because(reason).for_bearer()
+}

@@ -1,0 +1,101 @@
+//! The security headers of every answer. A header that an endpoint has set itself stays.
+
+use axum::extract::{Request, State};
+use axum::http::header::{self, HeaderName};
+use axum::http::{HeaderMap, HeaderValue};
+use axum::middleware::Next;
+use axum::response::Response;
+
+/// There is no `form-action`: a browser applies it to the redirects that follow a form as well, and after sign-in and consent these
+/// lead to relying parties, whose origins would all have to be listed, custom schemes of native apps among them.
+const CONTENT_SECURITY_POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; style-src 'self'; img-src 'self' https: data:; script-src 'self'; base-uri 'none'; frame-ancestors 'none'",
+);
+
+/// Not `no-referrer`: under that a browser sends `Origin: null` with our own forms too, and `csrf::same_origin` could not tell
+/// them from a sandboxed frame's. Under `same-origin` nothing leaves for other sites either.
+const REFERRER_POLICY: HeaderValue = HeaderValue::from_static("same-origin");
+
+const PERMISSIONS_POLICY: HeaderValue =
+    HeaderValue::from_static("camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()");
+
+const STRICT_TRANSPORT_SECURITY: HeaderValue = HeaderValue::from_static("max-age=31536000");
+
+/// Sets what belongs on a page for people. `https` says whether the issuer is reached that way.
+///
+/// `Cross-Origin-Opener-Policy` is left unset on purpose: a relying party that opens sign-in in a popup would lose the window.
+pub fn set_page_headers(headers: &mut HeaderMap, https: bool) {
+    set(headers, header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY);
+    // For browsers that do not know `frame-ancestors`.
+    set(headers, header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    set(headers, header::REFERRER_POLICY, REFERRER_POLICY);
+    set(headers, HeaderName::from_static("permissions-policy"), PERMISSIONS_POLICY);
+    set(headers, header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    set_api_headers(headers, https);
+}
+
+/// Sets what belongs on every answer, pages or not.
+pub fn set_api_headers(headers: &mut HeaderMap, https: bool) {
+    set(headers, header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if https {
+        set(headers, header::STRICT_TRANSPORT_SECURITY, STRICT_TRANSPORT_SECURITY);
+    }
+}
+
+/// Makes an answer uncacheable: required of every token response (RFC 6749 §5.1).
+pub fn set_no_store(headers: &mut HeaderMap) {
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+}
+
+/// Middleware for pages: `from_fn_with_state(https, page_headers)`.
+pub async fn page_headers(State(https): State<bool>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    set_page_headers(response.headers_mut(), https);
+    response
+}
+
+/// Middleware for everything else: `from_fn_with_state(https, api_headers)`.
+pub async fn api_headers(State(https): State<bool>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    set_api_headers(response.headers_mut(), https);
+    response
+}
+
+fn set(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
+    headers.entry(name).or_insert(value);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(https: bool) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        set_page_headers(&mut headers, https);
+        headers
+    }
+
+    #[test]
+    fn a_page_cannot_be_framed_and_runs_no_inline_script() {
+        let headers = page(true);
+        let policy = headers["content-security-policy"].to_str().unwrap();
+        assert!(policy.contains("frame-ancestors 'none'") && policy.contains("default-src 'none'"));
+        assert!(!policy.contains("unsafe"));
+        assert_eq!(headers["x-frame-options"], "DENY");
+        assert_eq!(headers["x-content-type-options"], "nosniff");
+        assert_eq!(headers["cache-control"], "no-store");
+    }
+
+    #[test]
+    fn only_https_is_made_to_stay() {
+        assert!(page(true).contains_key("strict-transport-security"));
+        assert!(!page(false).contains_key("strict-transport-security"));
+    }
+
+    #[test]
+    fn what_an_endpoint_has_set_stays() {
+        let mut headers = HeaderMap::from_iter([(header::CACHE_CONTROL, HeaderValue::from_static("max-age=600"))]);
+        set_page_headers(&mut headers, true);
+        assert_eq!(headers["cache-control"], "max-age=600");
+    }
+}

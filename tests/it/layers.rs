@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     fn names(path: &str, code: &str) -> Vec<String> {
-        let file = SourceFile { path: path.to_owned(), text: code.to_owned(), code: code.to_owned() };
+        let file = SourceFile::new(path.to_owned(), code.to_owned());
         imports(&file).into_iter().map(|(_, path)| path.join("::")).collect()
     }
 

@@ -9,12 +9,15 @@ pub struct SourceFile {
     pub text: String,
     /// `text` with comments and the contents of literals turned into spaces: line and column stay.
     pub code: String,
+    /// `code` with everything under `#[cfg(test)]` turned into spaces too.
+    pub shipped_code: String,
 }
 
 impl SourceFile {
-    /// `code`, with everything under `#[cfg(test)]` turned into spaces too.
-    pub fn shipped_code(&self) -> String {
-        if self.path.ends_with("/tests.rs") { blank_all(&self.code) } else { without_tests(&self.code) }
+    pub fn new(path: String, text: String) -> Self {
+        let code = blank_non_code(&text);
+        let shipped_code = without_tests(&code);
+        Self { path, text, code, shipped_code }
     }
 
     /// `src/store/users.rs:12`, for the byte offset `at` of `text` or `code`.
@@ -29,14 +32,32 @@ pub fn rust_files(folder: &str) -> Vec<SourceFile> {
     let mut paths = Vec::new();
     walk(&root.join(folder), &mut paths);
     paths.sort();
-    paths
+    let mut files: Vec<SourceFile> = paths
         .into_iter()
         .map(|path| {
             let text = std::fs::read_to_string(&path).unwrap();
-            let path = path.strip_prefix(root).unwrap().to_string_lossy().replace('\\', "/");
-            SourceFile { path, code: blank_non_code(&text), text }
+            SourceFile::new(path.strip_prefix(root).unwrap().to_string_lossy().into_owned(), text)
         })
-        .collect()
+        .collect();
+    let test_modules: Vec<String> = files.iter().flat_map(test_modules).collect();
+    for file in &mut files {
+        let of_a_test = |module: &String| file.path == format!("{module}.rs") || file.path.starts_with(&format!("{module}/"));
+        if test_modules.iter().any(of_a_test) {
+            file.shipped_code = blanked(&file.code);
+        }
+    }
+    files
+}
+
+/// The modules that a file declares by `#[cfg(test)] mod name;`, as paths without `.rs`.
+fn test_modules(file: &SourceFile) -> Vec<String> {
+    let stem = file.path.trim_end_matches(".rs");
+    let folder = ["/mod", "/lib", "/main"].iter().find_map(|root| stem.strip_suffix(root)).unwrap_or(stem);
+    let declared = test_items(&file.code).filter_map(|(start, end)| {
+        let words: Vec<&str> = file.code[start..end].strip_suffix(';')?.split_whitespace().collect();
+        words.windows(2).find(|pair| pair[0] == "mod").map(|pair| format!("{folder}/{}", pair[1]))
+    });
+    declared.collect()
 }
 
 /// The line, from 1, of the byte offset `at`.
@@ -96,7 +117,7 @@ fn blank(bytes: &mut [u8]) {
     bytes.iter_mut().filter(|byte| **byte != b'\n').for_each(|byte| *byte = b' ');
 }
 
-fn blank_all(code: &str) -> String {
+fn blanked(code: &str) -> String {
     code.chars().map(|letter| if letter == '\n' { '\n' } else { ' ' }).collect()
 }
 
@@ -155,11 +176,16 @@ fn end_of_character(text: &str, start: usize) -> Option<usize> {
 /// Items under `#[cfg(test)]` become spaces. Takes code that is already free of comments and literals.
 fn without_tests(code: &str) -> String {
     let mut left = code.as_bytes().to_vec();
-    for (start, _) in code.match_indices("#[cfg(test)]").chain(code.match_indices("#[cfg(all(test")) {
-        let end = end_of_item(code.as_bytes(), start);
+    for (start, end) in test_items(code) {
         blank(&mut left[start..end]);
     }
     String::from_utf8(left).expect("whole items are blanked")
+}
+
+/// Where items under `#[cfg(test)]` begin and end, the attribute included.
+fn test_items(code: &str) -> impl Iterator<Item = (usize, usize)> {
+    let attributes = code.match_indices("#[cfg(test)]").chain(code.match_indices("#[cfg(all(test"));
+    attributes.map(|(start, _)| (start, end_of_item(code.as_bytes(), start)))
 }
 
 /// The end of the item at `start`: its `;`, or the brace that closes its first.
@@ -195,6 +221,16 @@ mod tests {
     fn code_under_cfg_test_is_not_shipped() {
         let shipped = without_tests("fn a() {}\n#[cfg(test)]\nmod tests { fn b() { c() } }\n#[cfg(test)]\nuse d;\nfn e() {}");
         assert_eq!(shipped.split_whitespace().collect::<Vec<_>>().join(" "), "fn a() {} fn e() {}");
+    }
+
+    #[test]
+    fn test_modules_in_files_of_their_own_are_found() {
+        let declares = |path: &str| {
+            test_modules(&SourceFile::new(path.to_owned(), "mod a;\n#[cfg(test)]\nmod tests;\n#[cfg(test)]\nmod b {}".to_owned()))
+        };
+        assert_eq!(declares("src/keyring/mod.rs"), ["src/keyring/tests"]);
+        assert_eq!(declares("src/password.rs"), ["src/password/tests"]);
+        assert_eq!(declares("src/lib.rs"), ["src/tests"]);
     }
 
     #[test]

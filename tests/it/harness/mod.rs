@@ -1,0 +1,8 @@
+//! What tests stand on: databases, Redis, the real binary. Nothing here knows what a test is about.
+
+pub mod browser;
+pub mod engines;
+pub mod postgres;
+pub mod process;
+pub mod redis;
+pub mod servers;

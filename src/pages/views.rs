@@ -1,0 +1,92 @@
+//! What each page is told: plain data in, a rendered page out (`askama::Template::render`). No handler, no look-up, no decision that
+//! matters for safety is made here, except that links and pictures of others are shown only when they are web addresses.
+
+mod account;
+mod errors;
+mod problem;
+#[cfg(test)]
+mod samples;
+mod sign_in;
+#[cfg(test)]
+mod tests;
+
+pub use account::{AppWithAccess, AppsPage, PasswordPage, ProfileLine, ProfilePage, SessionLine, SessionsPage};
+pub use errors::ErrorPage;
+pub use problem::Problem;
+pub use sign_in::{ChooseAccount, ConfirmSignOut, Consent, FormPost, Landing, SetUp, SetUpDone, SignIn, SignInAgain, SignedOut};
+
+use crate::model::{Client, User};
+
+/// An app, as pages show it.
+#[derive(Clone, Debug, Default)]
+pub struct App {
+    pub name: String,
+    /// `https` only: an insecure picture on a page that takes passwords is none.
+    pub logo: Option<String>,
+    pub home: Option<String>,
+    pub privacy_policy: Option<String>,
+    pub terms: Option<String>,
+}
+
+impl App {
+    /// What there is to show of a registered client.
+    pub fn of(client: &Client) -> Self {
+        let metadata = &client.metadata;
+        Self {
+            name: client.display_name().to_owned(),
+            logo: web_address(metadata.logo_uri.as_deref()).filter(|address| address.starts_with("https:")),
+            home: web_address(metadata.client_uri.as_deref()),
+            privacy_policy: web_address(metadata.policy_uri.as_deref()),
+            terms: web_address(metadata.tos_uri.as_deref()),
+        }
+    }
+
+    /// Whether there is any link to show.
+    pub fn has_links(&self) -> bool {
+        self.home.is_some() || self.privacy_policy.is_some() || self.terms.is_some()
+    }
+
+    /// Stands in for a missing logo.
+    pub fn initial(&self) -> String {
+        initial(&self.name)
+    }
+}
+
+/// The signed-in person, as pages show them.
+#[derive(Clone, Debug, Default)]
+pub struct Person {
+    pub name: String,
+    pub email: String,
+}
+
+impl Person {
+    /// Name (or e-mail address, if there is none) and e-mail address.
+    pub fn of(user: &User) -> Self {
+        Self { name: user.display_name().to_owned(), email: user.email.clone() }
+    }
+
+    /// Stands in for a picture.
+    pub fn initial(&self) -> String {
+        initial(&self.name)
+    }
+}
+
+fn initial(name: &str) -> String {
+    let first = name.chars().find(|c| c.is_alphanumeric());
+    first.map_or_else(|| "·".to_owned(), |c| c.to_uppercase().collect())
+}
+
+/// `address` in its normal form if it is an `http` or `https` URL: a `javascript:` link must not reach a page, whoever registered it.
+fn web_address(address: Option<&str>) -> Option<String> {
+    let url = url::Url::parse(address?).ok()?;
+    matches!(url.scheme(), "http" | "https").then(|| url.to_string())
+}
+
+/// Where "Not you?" and "Use another account" lead: the sign-in page without the present person.
+fn another_account_link(request: &str) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    if !request.is_empty() {
+        query.append_pair("request", request);
+    }
+    format!("/login?{}", query.append_pair("account", "another").finish())
+}

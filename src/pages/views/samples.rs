@@ -1,0 +1,232 @@
+//! One of each page, for the tests and for looking at them: `TESSERA_SAMPLES=<folder> cargo test --lib samples`.
+
+use std::time::Duration;
+
+use askama::Template;
+
+use super::*;
+use crate::clock::Timestamp;
+use crate::model::{Json, user::Profile};
+use crate::pages::words::{ScopeLine, browser_words, day_words, scope_lines, when_words};
+
+/// What is put into every field that others can fill. Ordinary in one set of samples, hostile in the other.
+#[derive(Clone, Copy)]
+pub struct Words {
+    pub installation: &'static str,
+    pub name: &'static str,
+    pub email: &'static str,
+    pub app: &'static str,
+    pub anything: &'static str,
+    pub user_agent: &'static str,
+}
+
+pub const ORDINARY: Words = Words {
+    installation: "Tessera",
+    name: "Ada Lovelace",
+    email: "ada@example.org",
+    app: "Ledger",
+    anything: "k7Qp2",
+    user_agent: "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/126.0 Safari/537.36",
+};
+
+fn person(words: Words) -> User {
+    User {
+        email: words.email.to_owned(),
+        email_verified: true,
+        roles: Json(vec!["editor".to_owned(), words.anything.to_owned()]),
+        groups: Json(vec!["Analytical Engine".to_owned()]),
+        profile: Json(Profile {
+            name: Some(words.name.to_owned()),
+            phone_number: Some("+44 20 7946 0018".to_owned()),
+            zoneinfo: Some("Europe/London".to_owned()),
+            ..Profile::default()
+        }),
+        ..User::default()
+    }
+}
+
+fn app(words: Words) -> App {
+    let link = |path: &str| Some(format!("https://ledger.example/{path}?q={}", words.anything));
+    App { name: words.app.to_owned(), logo: None, home: link(""), privacy_policy: link("privacy"), terms: link("terms") }
+}
+
+/// Every page in every state, by file name.
+pub fn pages(words: Words) -> Vec<(&'static str, String)> {
+    let text = str::to_owned;
+    let (installation, csrf, request) = (text(words.installation), text(words.anything), text(words.anything));
+    let user = person(words);
+    let who = Person::of(&user);
+    let now = Timestamp::from_seconds(1_772_546_700);
+    let ago = |seconds| now.minus(Duration::from_secs(seconds));
+    let scope = "openid profile email phone address offline_access roles groups".to_owned();
+    let mut scopes = scope_lines(&scope.into(), &user, &[]);
+    scopes.push(ScopeLine { title: words.anything.to_owned(), detail: words.anything.to_owned() });
+
+    let sign_in = SignIn {
+        installation: installation.clone(),
+        csrf: csrf.clone(),
+        request: request.clone(),
+        app: Some(app(words)),
+        email: String::new(),
+        problem: None,
+    };
+    let again = SignInAgain {
+        installation: installation.clone(),
+        csrf: csrf.clone(),
+        request: request.clone(),
+        app: Some(app(words)),
+        person: who.clone(),
+        problem: None,
+    };
+    let choose = ChooseAccount {
+        installation: installation.clone(),
+        csrf: csrf.clone(),
+        request: request.clone(),
+        app: Some(app(words)),
+        person: who.clone(),
+    };
+    let consent = Consent {
+        installation: installation.clone(),
+        csrf: csrf.clone(),
+        request: request.clone(),
+        app: app(words),
+        person: who.clone(),
+        returns_to: format!("ledger.example{}", words.anything),
+        scopes: scopes.clone(),
+        asks_again: false,
+    };
+    let plain_app = App { name: "A rather long-winded name of an app that nobody shortened".to_owned(), ..App::default() };
+    let short_consent = Consent {
+        app: plain_app,
+        scopes: scopes.iter().take(3).cloned().collect(),
+        asks_again: true,
+        ..consent.clone()
+    };
+    let form_post = FormPost {
+        installation: installation.clone(),
+        app_name: text(words.app),
+        action: format!("https://ledger.example/cb{}", words.anything),
+        fields: vec![(text("code"), text(words.anything)), (text(words.anything), text(words.anything))],
+    };
+    let confirm = ConfirmSignOut {
+        installation: installation.clone(),
+        csrf: csrf.clone(),
+        request: request.clone(),
+        app: Some(app(words)),
+        person: who.clone(),
+    };
+    let signed_out = SignedOut { installation: installation.clone(), app: Some(app(words)) };
+    let set_up = SetUp {
+        installation: installation.clone(),
+        csrf: csrf.clone(),
+        token: text(words.anything),
+        email: String::new(),
+        name: String::new(),
+        min_length: 8,
+        problem: None,
+    };
+    let set_up_again = SetUp {
+        email: who.email.clone(),
+        name: who.name.clone(),
+        problem: Some(Problem::password_too_short(8)),
+        ..set_up.clone()
+    };
+    let profile = ProfilePage {
+        installation: installation.clone(),
+        csrf: csrf.clone(),
+        person: who.clone(),
+        lines: ProfileLine::all_of(&user),
+        password_changed: day_words(ago(9_000_000)),
+        sessions: 3,
+        apps: 1,
+    };
+    let password = PasswordPage {
+        installation: installation.clone(),
+        csrf: csrf.clone(),
+        person: who.clone(),
+        min_length: 8,
+        problem: None,
+        done: false,
+    };
+    let session = |id: &str, user_agent: &str, age: u64, is_this_one: bool| SessionLine {
+        id: text(id),
+        browser: browser_words(user_agent),
+        ip: format!("198.51.100.{age}"),
+        signed_in: when_words(ago(age * 7000), now),
+        last_seen: when_words(ago(age * 100), now),
+        is_this_one,
+    };
+    let sessions = SessionsPage {
+        installation: installation.clone(),
+        csrf: csrf.clone(),
+        person: who.clone(),
+        sessions: vec![
+            session("here", words.user_agent, 0, true),
+            session(words.anything, "Mozilla/5.0 (iPhone) Version/17.5 Mobile/1 Safari/604.1", 4, false),
+            session("old", words.anything, 90, false),
+        ],
+        notice: format!("You signed out of {}.", words.anything),
+    };
+    let with_access = |id: &str, app: App, scopes: &[ScopeLine]| AppWithAccess {
+        client_id: text(id),
+        app,
+        scopes: scopes.to_vec(),
+        since: day_words(now),
+    };
+    let apps = AppsPage {
+        installation: installation.clone(),
+        csrf: csrf.clone(),
+        person: who.clone(),
+        apps: vec![
+            with_access(words.anything, app(words), &scopes),
+            with_access("notes", App { name: "Notes".to_owned(), ..App::default() }, &scopes[..2]),
+        ],
+        notice: String::new(),
+    };
+    let wrong = SignIn { email: who.email.clone(), problem: Some(Problem::wrong_email_or_password()), ..sign_in.clone() };
+    let error = ErrorPage::bad_request_of_app;
+
+    let pages: Vec<(&'static str, &dyn askama::DynTemplate)> = vec![
+        ("sign-in", &sign_in),
+        ("sign-in-wrong", &wrong),
+        ("sign-in-again", &again),
+        ("choose-account", &choose),
+        ("consent", &consent),
+        ("consent-short", &short_consent),
+        ("form-post", &form_post),
+        ("sign-out-confirm", &confirm),
+        ("signed-out", &signed_out),
+        ("set-up", &set_up),
+        ("set-up-problem", &set_up_again),
+        ("account", &profile),
+        ("password", &password),
+        ("sessions", &sessions),
+        ("apps", &apps),
+    ];
+    let mut pages: Vec<(&'static str, String)> =
+        pages.into_iter().map(|(name, page)| (name, page.dyn_render().unwrap())).collect();
+    let reference = words.anything;
+    pages.extend([
+        ("sign-in-alone", SignIn { app: None, ..sign_in.clone() }.render().unwrap()),
+        ("sign-in-wait", SignIn { problem: Some(Problem::too_many_attempts(600)), ..wrong.clone() }.render().unwrap()),
+        ("sign-in-busy", SignIn { problem: Some(Problem::busy()), ..wrong }.render().unwrap()),
+        ("sign-in-again-wrong", SignInAgain { problem: Some(Problem::wrong_password()), ..again }.render().unwrap()),
+        ("sign-out-unasked", ConfirmSignOut { app: None, ..confirm }.render().unwrap()),
+        ("signed-out-alone", SignedOut { app: None, ..signed_out }.render().unwrap()),
+        ("landing", Landing { installation: installation.clone(), person: None }.render().unwrap()),
+        ("landing-signed-in", Landing { installation: installation.clone(), person: Some(who) }.render().unwrap()),
+        ("set-up-done", SetUpDone { installation: installation.clone(), email: text(words.email) }.render().unwrap()),
+        ("password-differ", PasswordPage { problem: Some(Problem::passwords_differ()), ..password.clone() }.render().unwrap()),
+        ("password-done", PasswordPage { done: true, ..password }.render().unwrap()),
+        ("apps-none", AppsPage { apps: vec![], notice: format!("{} no longer has access.", words.app), ..apps }.render().unwrap()),
+        ("error-app", error(words.installation, reference, words.anything, words.anything).render().unwrap()),
+        ("error-expired", ErrorPage::request_expired(words.installation, reference).render().unwrap()),
+        ("error-stale", ErrorPage::stale_form(words.installation, reference).render().unwrap()),
+        ("error-404", ErrorPage::not_found(words.installation, reference).render().unwrap()),
+        ("error-405", ErrorPage::method_not_allowed(words.installation, reference).render().unwrap()),
+        ("error-500", ErrorPage::internal(words.installation, reference).render().unwrap()),
+        ("error-503", ErrorPage::unavailable(words.installation, reference).render().unwrap()),
+        ("error-set-up", ErrorPage::set_up_link_invalid(words.installation, reference).render().unwrap()),
+    ]);
+    pages
+}

@@ -1,0 +1,142 @@
+//! The pages on the way into an app and out again: sign-in, account choice, consent, the hand-over, sign-out, and the first set-up.
+
+use askama::Template;
+
+use super::{App, Person, Problem, another_account_link};
+use crate::pages::words::ScopeLine;
+
+/// `/login`. Posts `csrf`, `request`, `email`, `password`.
+#[derive(Clone, Debug, Template)]
+#[template(path = "sign_in/sign_in.html")]
+pub struct SignIn {
+    pub installation: String,
+    pub csrf: String,
+    /// The waiting authorization request; empty when a person came of their own accord.
+    pub request: String,
+    pub app: Option<App>,
+    /// What was typed before, or the `login_hint`.
+    pub email: String,
+    pub problem: Option<Problem>,
+}
+
+/// `/login` when a signed-in person must prove again who they are (`prompt=login`, `max_age`). Posts the same fields.
+#[derive(Clone, Debug, Template)]
+#[template(path = "sign_in/again.html")]
+pub struct SignInAgain {
+    pub installation: String,
+    pub csrf: String,
+    pub request: String,
+    pub app: Option<App>,
+    pub person: Person,
+    pub problem: Option<Problem>,
+}
+
+impl SignInAgain {
+    fn another_account(&self) -> String {
+        another_account_link(&self.request)
+    }
+}
+
+/// `/login` for `prompt=select_account`. Posts `csrf` and `request` to `/login/continue`.
+#[derive(Clone, Debug, Template)]
+#[template(path = "sign_in/choose.html")]
+pub struct ChooseAccount {
+    pub installation: String,
+    pub csrf: String,
+    pub request: String,
+    pub app: Option<App>,
+    pub person: Person,
+}
+
+impl ChooseAccount {
+    fn another_account(&self) -> String {
+        another_account_link(&self.request)
+    }
+}
+
+/// `/consent`. Posts `csrf`, `request` and `decision`, which is `allow` or `deny`.
+#[derive(Clone, Debug, Template)]
+#[template(path = "consent/consent.html")]
+pub struct Consent {
+    pub installation: String,
+    pub csrf: String,
+    pub request: String,
+    pub app: App,
+    pub person: Person,
+    /// Host (and port) of the redirect URI, or its scheme for a native app.
+    pub returns_to: String,
+    pub scopes: Vec<ScopeLine>,
+    /// The app has had access before and now asks for more, or asks again.
+    pub asks_again: bool,
+}
+
+impl Consent {
+    fn another_account(&self) -> String {
+        another_account_link(&self.request)
+    }
+}
+
+/// Hands the authorization response over by POST (OAuth 2.0 Form Post Response Mode 1.0 §2). The page's script sends it at once; without
+/// scripts there is a button. Its CSP must leave `form-action` open and allow `script-src 'self'`.
+#[derive(Clone, Debug, Template)]
+#[template(path = "consent/form_post.html")]
+pub struct FormPost {
+    pub installation: String,
+    pub app_name: String,
+    /// The checked redirect URI.
+    pub action: String,
+    /// The response parameters.
+    pub fields: Vec<(String, String)>,
+}
+
+/// `/logout` when the request proves nothing. Posts `csrf`, `request` and `confirm_sign_out` or `stay_signed_in` to `/logout/confirm`.
+#[derive(Clone, Debug, Template)]
+#[template(path = "signed_out/confirm.html")]
+pub struct ConfirmSignOut {
+    pub installation: String,
+    pub csrf: String,
+    /// Opaque to the page: whatever the handler needs to go on (where to return to, say). May be empty.
+    pub request: String,
+    /// Who asks, when that is known.
+    pub app: Option<App>,
+    pub person: Person,
+}
+
+/// After sign-out.
+#[derive(Clone, Debug, Template)]
+#[template(path = "signed_out/signed_out.html")]
+pub struct SignedOut {
+    pub installation: String,
+    /// The app from which the person signed out; linked when its home page is known.
+    pub app: Option<App>,
+}
+
+/// `/`, for people who type the address.
+#[derive(Clone, Debug, Template)]
+#[template(path = "sign_in/landing.html")]
+pub struct Landing {
+    pub installation: String,
+    pub person: Option<Person>,
+}
+
+/// `/setup`: the first administrator. Posts `csrf`, `token`, `email`, `name`, `password`, `password_again`.
+#[derive(Clone, Debug, Template)]
+#[template(path = "setup/set_up.html")]
+pub struct SetUp {
+    pub installation: String,
+    pub csrf: String,
+    pub token: String,
+    pub email: String,
+    pub name: String,
+    /// Characters that a password needs.
+    pub min_length: u32,
+    pub problem: Option<Problem>,
+}
+
+/// The first administrator exists.
+#[derive(Clone, Debug, Template)]
+#[template(path = "setup/done.html")]
+pub struct SetUpDone {
+    pub installation: String,
+    pub email: String,
+}

@@ -173,7 +173,7 @@ fn a_key_verifies_before_and_after_it_signs_but_not_once_revoked() {
 #[test]
 fn a_key_set_that_is_not_right_is_refused() {
     let load = |key: SigningKey| KeySet::load(&[key], &KEK).err().expect("refused");
-    let wrong_kek = KeySet::load(&[EC.clone()], &KeyEncryptionKey::random()).err().expect("refused");
+    let wrong_kek = KeySet::load(std::slice::from_ref(&*EC), &KeyEncryptionKey::random()).err().expect("refused");
     assert!(wrong_kek.to_string().starts_with("the key-encryption key does not open the stored signing keys"), "{wrong_kek}");
     let swapped = SigningKey { public_jwk: EC_OTHER.public_jwk.clone(), ..EC.clone() };
     assert!(matches!(load(swapped), KeyError::Mismatch { .. }));
@@ -193,9 +193,9 @@ fn a_key_set_that_is_not_right_is_refused() {
 
 #[test]
 fn replacing_the_keys_leaves_readers_theirs() {
-    let keyring = Keyring::new(KeySet::load(&[EC.clone()], &KEK).unwrap());
+    let keyring = Keyring::new(KeySet::load(std::slice::from_ref(&*EC), &KEK).unwrap());
     let before = keyring.current();
-    keyring.replace(KeySet::load(&[EC_OTHER.clone()], &KEK).unwrap());
+    keyring.replace(KeySet::load(std::slice::from_ref(&*EC_OTHER), &KEK).unwrap());
     assert_eq!(before.active_kid(Algorithm::Es256), Some(EC.kid.as_str()));
     assert_eq!(keyring.current().active_kid(Algorithm::Es256), Some(EC_OTHER.kid.as_str()));
 }

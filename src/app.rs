@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use redis::aio::ConnectionManager;
 
 use crate::client_cache::ClientCache;
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
+use crate::http::cookies::CookieNames;
+use crate::http::csrf;
 use crate::http::rate_limit::RateLimiter;
 use crate::keyring::{KeyEncryptionKey, KeySet, Keyring};
 use crate::lifecycle;
@@ -24,7 +27,7 @@ pub struct App {
     pub issuer: Issuer,
     pub clock: Clock,
     pub store: Store,
-    pub key_encryption_key: KeyEncryptionKey,
+    pub key_encryption_key: Arc<KeyEncryptionKey>,
     pub keyring: Keyring,
     pub secrets: DerivedKeys,
     pub revocations: Arc<Revocations>,
@@ -44,8 +47,10 @@ pub struct Issuer {
     pub origin: String,
     /// The path under which everything is served; empty or `/…`.
     pub path: String,
-    /// Cookies may only travel over TLS.
+    /// Reached over TLS.
     pub secure: bool,
+    /// What the provider's cookies are called.
+    pub cookies: CookieNames,
 }
 
 impl Issuer {
@@ -53,12 +58,13 @@ impl Issuer {
     pub fn new(url: &str) -> Self {
         let url = url.trim_end_matches('/');
         let after_scheme = url.find("://").map_or(0, |at| at + 3);
-        let path_at = url[after_scheme..].find('/').map_or(url.len(), |at| after_scheme + at);
+        let path_at = url.get(after_scheme..).and_then(|rest| rest.find('/')).map_or(url.len(), |at| after_scheme + at);
         Self {
             url: url.to_owned(),
-            origin: url[..path_at].to_owned(),
-            path: url[path_at..].to_owned(),
+            origin: csrf::origin_of(url),
+            path: url.get(path_at..).unwrap_or_default().to_owned(),
             secure: url.starts_with("https://"),
+            cookies: CookieNames::for_issuer(url),
         }
     }
 
@@ -103,12 +109,12 @@ impl App {
         let app = Arc::new(Self {
             issuer: Issuer::new(&config.issuer),
             keyring: Keyring::new(KeySet::load(&[], &key_encryption_key)?),
-            key_encryption_key,
+            key_encryption_key: Arc::new(key_encryption_key),
             secrets,
             revocations,
             clients: ClientCache::default(),
-            passwords: PasswordHasher::new(passwords.memory_kib, passwords.iterations, passwords.parallelism, passwords.queue),
-            limits: RateLimiter::new(redis, &config.redis.prefix),
+            passwords: PasswordHasher::new(passwords.memory_kib, passwords.iterations, passwords.parallelism, passwords.queue)?,
+            limits: redis.map_or_else(RateLimiter::local, |redis| RateLimiter::redis(redis, &config.redis.prefix)),
             metrics,
             documents: Documents::new(&config),
             clock,
@@ -126,7 +132,9 @@ impl App {
     /// If the database does not answer or a key does not open.
     pub async fn reload_keys(&self) -> anyhow::Result<()> {
         let keys = signing_keys::all(&mut self.store.read().await?).await?;
-        self.keyring.replace(KeySet::load(&keys, &self.key_encryption_key)?);
+        if !self.keyring.current().is_of(&keys) {
+            self.keyring.replace(KeySet::load(&keys, &self.key_encryption_key)?);
+        }
         Ok(())
     }
 
@@ -139,6 +147,12 @@ impl App {
     pub fn leeway(&self) -> Duration {
         Duration::from_secs(self.config.tokens.leeway.into())
     }
+}
+
+/// Connects to Redis. The connection mends itself afterwards; at start it must be there, so that a wrong address is noticed.
+async fn connect_redis(url: &str) -> anyhow::Result<ConnectionManager> {
+    let client = redis::Client::open(url).context("redis.url")?;
+    Ok(ConnectionManager::new(client).await.context("Redis does not answer")?)
 }
 
 /// Opens the database that `config` names; on SQLite its folder is made.

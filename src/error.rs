@@ -75,6 +75,14 @@ impl ErrorCode {
     }
 }
 
+/// What `WWW-Authenticate` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Challenge {
+    Basic,
+    Bearer,
+    BearerAlone,
+}
+
 /// A protocol error, in the form of RFC 6749 §5.2.
 #[derive(Debug)]
 pub struct OAuthError {
@@ -83,7 +91,7 @@ pub struct OAuthError {
     pub description: Cow<'static, str>,
     /// For the log alone.
     pub detail: Option<String>,
-    challenge: Option<&'static str>,
+    challenge: Option<Challenge>,
     retry_after: Option<Duration>,
 }
 
@@ -95,19 +103,27 @@ impl OAuthError {
 
     /// `invalid_grant`: whatever was wrong, the client learns the same sentence and the log the reason.
     pub fn invalid_grant(detail: impl Into<String>) -> Self {
-        Self::new(ErrorCode::InvalidGrant, "The grant is invalid, expired, revoked, or was issued to another client.").because(detail)
+        Self::new(ErrorCode::InvalidGrant, "The grant is invalid, expired, revoked, or was issued to another client.")
+            .because(detail)
     }
 
     /// `invalid_client`: likewise. The answer carries a Basic challenge (RFC 6749 §5.2).
     pub fn invalid_client(detail: impl Into<String>) -> Self {
         let mut error = Self::new(ErrorCode::InvalidClient, "Client authentication failed.").because(detail);
-        error.challenge = Some("Basic");
+        error.challenge = Some(Challenge::Basic);
         error
     }
 
     /// A fault of ours: the client learns only that there was one.
     pub fn internal(detail: impl Display) -> Self {
         Self::new(ErrorCode::ServerError, "The provider could not do this now. Please try again.").because(detail.to_string())
+    }
+
+    /// A request for a protected resource without any token: no error code, only the challenge (RFC 6750 §3.1).
+    pub fn no_token() -> Self {
+        let mut error = Self::new(ErrorCode::InvalidToken, "An access token is needed.");
+        error.challenge = Some(Challenge::BearerAlone);
+        error
     }
 
     /// Too much to do at present.
@@ -127,7 +143,7 @@ impl OAuthError {
     /// Makes it an answer of a resource that takes bearer tokens (RFC 6750 §3).
     #[must_use]
     pub fn for_bearer(mut self) -> Self {
-        self.challenge = Some("Bearer");
+        self.challenge = Some(Challenge::Bearer);
         self
     }
 
@@ -143,11 +159,13 @@ impl OAuthError {
 
     fn challenge(&self) -> Option<HeaderValue> {
         match self.challenge? {
-            "Bearer" => {
+            Challenge::Bearer => {
                 let (code, description) = (self.code.as_str(), self.description.replace(['"', '\\'], "'"));
-                HeaderValue::try_from(format!("Bearer realm=\"tessera\", error=\"{code}\", error_description=\"{description}\"")).ok()
+                HeaderValue::try_from(format!("Bearer realm=\"tessera\", error=\"{code}\", error_description=\"{description}\""))
+                    .ok()
             }
-            _ => Some(HeaderValue::from_static("Basic realm=\"tessera\", charset=\"UTF-8\"")),
+            Challenge::BearerAlone => Some(HeaderValue::from_static("Bearer realm=\"tessera\"")),
+            Challenge::Basic => Some(HeaderValue::from_static("Basic realm=\"tessera\", charset=\"UTF-8\"")),
         }
     }
 }
@@ -170,8 +188,8 @@ impl IntoResponse for OAuthError {
     }
 }
 
-/// An error that a person sees on a page; `pages::errors` draws it.
-#[derive(Debug)]
+/// An error that a person sees on a page. The response carries it as an extension, and `pages::draw` turns it into HTML.
+#[derive(Clone, Debug)]
 pub struct PageError {
     pub status: StatusCode,
     /// What happened, in a few plain words.
@@ -242,5 +260,21 @@ impl PageError {
     pub fn because(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
         self
+    }
+}
+
+impl IntoResponse for PageError {
+    fn into_response(self) -> Response {
+        let (detail, technical) = (self.detail.as_deref(), self.technical.as_deref());
+        match self.status.is_server_error() {
+            true => tracing::error!(page = %self.title, detail, "page failed"),
+            false => tracing::info!(page = %self.title, technical, detail, "page refused"),
+        }
+        let mut response = self.status.into_response();
+        if let Some(after) = self.retry_after {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
+        }
+        response.extensions_mut().insert(self);
+        response
     }
 }

@@ -1,1 +1,72 @@
-//! (to be written)
+//! Every URL of the provider on one screen. All of them lie under the issuer's path.
+
+use std::sync::Arc;
+
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{get, post};
+use axum::{Router, http::StatusCode};
+
+use crate::app::App;
+use crate::http::cors::cors;
+use crate::http::headers::{api_headers, page_headers};
+use crate::http::params::MAX_BODY;
+use crate::http::request_id::request_id;
+use crate::oidc::{authorize, introspect, metadata, revoke, token, userinfo};
+use crate::pages::{self, account, assets, consent, landing, login, logout, setup};
+use crate::telemetry;
+
+/// The provider as one service.
+pub fn router(app: &Arc<App>) -> Router {
+    let https = app.issuer.secure;
+
+    let protocol = Router::new()
+        .route("/token", post(token::post))
+        .route("/userinfo", get(userinfo::handle).post(userinfo::handle))
+        .route("/revoke", post(revoke::post))
+        .route("/jwks", get(metadata::jwks))
+        .route("/.well-known/openid-configuration", get(metadata::provider))
+        .route("/.well-known/oauth-authorization-server", get(metadata::provider))
+        .layer(cors())
+        .route("/introspect", post(introspect::post))
+        .layer(from_fn_with_state(https, api_headers));
+
+    let people = Router::new()
+        .route("/", get(landing::get))
+        .route("/authorize", get(authorize::get).post(authorize::post))
+        .route("/authorize/resume", get(authorize::resume))
+        .route("/login", get(login::get).post(login::post))
+        .route("/select-account", get(login::select_account).post(login::account_selected))
+        .route("/consent", get(consent::get).post(consent::post))
+        .route("/logout", get(logout::get).post(logout::post))
+        .route("/logout/confirm", post(logout::confirm))
+        .route("/account", get(account::profile))
+        .route("/account/password", get(account::password).post(account::change_password))
+        .route("/account/sessions", get(account::sessions).post(account::end_sessions))
+        .route("/account/apps", get(account::apps).post(account::remove_app))
+        .route("/sign-out", post(logout::sign_out))
+        .route("/setup", get(setup::get).post(setup::post))
+        .fallback(pages::not_found)
+        .method_not_allowed_fallback(pages::method_not_allowed)
+        .layer(from_fn_with_state(Arc::clone(app), pages::draw))
+        .layer(from_fn_with_state(https, page_headers));
+
+    let rest = Router::new()
+        .route("/healthz", get(StatusCode::OK))
+        .route("/readyz", get(telemetry::ready))
+        .route("/static/{file}", get(assets::get))
+        .layer(from_fn_with_state(https, api_headers));
+
+    let all = protocol.merge(people).merge(rest);
+    let all = match app.issuer.path.as_str() {
+        "" => all,
+        // RFC 8414 §3.1: for an issuer with a path, the well-known part comes first.
+        path => Router::new()
+            .route(&format!("/.well-known/oauth-authorization-server{path}"), get(metadata::provider))
+            .nest(path, all),
+    };
+    all.layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(from_fn_with_state(Arc::clone(app), telemetry::measure))
+        .layer(from_fn(request_id))
+        .with_state(Arc::clone(app))
+}

@@ -9,7 +9,7 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
 /// The name of the hidden input.
-pub const FIELD: &str = "csrf_token";
+pub const FIELD: &str = "csrf";
 
 /// The token for forms given to the browser with this csrf cookie, in this session (if anyone is signed in).
 ///

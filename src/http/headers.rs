@@ -2,9 +2,10 @@
 
 use axum::extract::{Request, State};
 use axum::http::header::{self, HeaderName};
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
 
 /// There is no `form-action`: a browser applies it to the redirects that follow a form as well, and after sign-in and consent these
 /// lead to relying parties, whose origins would all have to be listed, custom schemes of native apps among them.
@@ -45,6 +46,21 @@ pub fn set_api_headers(headers: &mut HeaderMap, https: bool) {
 /// Makes an answer uncacheable: required of every token response (RFC 6749 §5.1).
 pub fn set_no_store(headers: &mut HeaderMap) {
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+}
+
+/// An uncacheable JSON answer.
+pub fn json_no_store(status: StatusCode, value: &impl Serialize) -> Response {
+    match serde_json::to_vec(value) {
+        Ok(body) => {
+            let headers = [
+                (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
+                (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+            ];
+            (status, headers, body).into_response()
+        }
+        // Only a map with keys that are not strings can fail, and no answer has one.
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
 }
 
 /// Middleware for pages: `from_fn_with_state(https, page_headers)`.

@@ -14,7 +14,14 @@ pub const MAX_BODY: usize = 64 * 1024;
 pub const MAX_PARAMS: usize = 100;
 
 /// Parameters by name. Those without a value are left out (RFC 6749 §3.1: "as if they were omitted").
-pub struct Params<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+#[derive(Default)]
+pub struct Params<'a> {
+    pairs: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    repeated: Option<String>,
+}
+
+/// May come more than once (RFC 8707 §2).
+const REPEATABLE: &str = "resource";
 
 /// Why parameters are refused: `invalid_request` in each case. Safe to show: what the client sent appears only as a name
 /// that is a plain word.
@@ -31,16 +38,27 @@ pub enum ParamsError {
 }
 
 impl<'a> Params<'a> {
-    /// Reads a query (without its `?`) or a form body. `repeatable` names the parameters that may come more than once, such as
-    /// `resource` (RFC 8707 §2).
+    /// Reads a query (without its `?`) or a form body.
     ///
     /// # Errors
-    /// When there is too much of it, when it is not well-formed, or when another parameter is repeated (RFC 6749 §3.1, §3.2).
-    pub fn parse(bytes: &'a [u8], repeatable: &[&str]) -> Result<Self, ParamsError> {
+    /// When there is too much of it, when it is not well-formed, or when a parameter is repeated (RFC 6749 §3.1, §3.2).
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, ParamsError> {
+        let params = Self::parse_with_repeated(bytes)?;
+        match params.repeated {
+            Some(name) => Err(ParamsError::Duplicate(name)),
+            None => Ok(params),
+        }
+    }
+
+    /// As `parse`, but a repeated parameter is only noted: the authorization endpoint tells the client of it by redirect.
+    ///
+    /// # Errors
+    /// When there is too much of it, or when it is not well-formed.
+    pub fn parse_with_repeated(bytes: &'a [u8]) -> Result<Self, ParamsError> {
         if bytes.len() > MAX_BODY {
             return Err(ParamsError::TooLarge);
         }
-        let mut params: Vec<(Cow<'a, str>, Cow<'a, str>)> = Vec::with_capacity(8);
+        let mut params = Self { pairs: Vec::with_capacity(8), repeated: None };
         for (count, pair) in bytes.split(|&b| b == b'&').filter(|pair| !pair.is_empty()).enumerate() {
             if count == MAX_PARAMS {
                 return Err(ParamsError::TooMany);
@@ -54,12 +72,17 @@ impl<'a> Params<'a> {
             if value.is_empty() {
                 continue;
             }
-            if params.iter().any(|(seen, _)| *seen == name) && !repeatable.contains(&&*name) {
-                return Err(ParamsError::Duplicate(plain_name(&name)));
+            if params.pairs.iter().any(|(seen, _)| *seen == name) && name != REPEATABLE {
+                params.repeated.get_or_insert_with(|| plain_name(&name));
             }
-            params.push((name, value));
+            params.pairs.push((name, value));
         }
-        Ok(Self(params))
+        Ok(params)
+    }
+
+    /// A parameter that came more than once, if one did.
+    pub fn repeated(&self) -> Option<&str> {
+        self.repeated.as_deref()
     }
 
     /// The value of `name`, if it has one. Of a repeatable parameter, the first.
@@ -69,12 +92,12 @@ impl<'a> Params<'a> {
 
     /// Every value of `name`, in the order in which they were sent.
     pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
-        self.0.iter().filter(move |(seen, _)| seen == name).map(|(_, value)| &**value)
+        self.pairs.iter().filter(move |(seen, _)| seen == name).map(|(_, value)| &**value)
     }
 
     /// Every parameter, in the order in which they were sent.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (&**name, &**value))
+        self.pairs.iter().map(|(name, value)| (&**name, &**value))
     }
 }
 
@@ -100,7 +123,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<Params<'_>, ParamsError> {
-        Params::parse(text.as_bytes(), &["resource"])
+        Params::parse(text.as_bytes())
     }
 
     fn refused(text: &str) -> Option<ParamsError> {
@@ -166,7 +189,7 @@ mod tests {
         #[test]
         fn what_a_client_encodes_comes_back(pairs in proptest::collection::btree_map("[^\0]{0,12}", "[^\0]{1,30}", 0..20)) {
             let encoded = form_urlencoded::Serializer::new(String::new()).extend_pairs(&pairs).finish();
-            let params = Params::parse(encoded.as_bytes(), &[]).unwrap();
+            let params = Params::parse(encoded.as_bytes()).unwrap();
             prop_assert_eq!(params.iter().count(), pairs.len());
             for (name, value) in &pairs {
                 prop_assert_eq!(params.get(name), Some(value.as_str()));
@@ -175,7 +198,7 @@ mod tests {
 
         #[test]
         fn it_agrees_with_the_standard_reader(bytes in "[a-c=&+%0-9A-F]{0,60}") {
-            if let Ok(params) = Params::parse(bytes.as_bytes(), &[]) {
+            if let Ok(params) = Params::parse(bytes.as_bytes()) {
                 let standard: Vec<_> = form_urlencoded::parse(bytes.as_bytes()).filter(|(_, value)| !value.is_empty()).collect();
                 prop_assert_eq!(params.0, standard);
             }
@@ -183,7 +206,7 @@ mod tests {
 
         #[test]
         fn no_input_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = Params::parse(&bytes, &["resource"]);
+            let _ = Params::parse(&bytes);
         }
     }
 }

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use axum::body::Bytes;
+use axum::http::HeaderValue;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
@@ -60,7 +61,9 @@ pub struct KeySet {
     es256: Option<TokenSigner>,
     public: PublicKeys,
     jwks: Bytes,
-    etag: String,
+    etag: HeaderValue,
+    /// Which stored keys these are.
+    loaded: Vec<(String, KeyState)>,
 }
 
 /// Why keys cannot be used. Meant for the operator and the log.
@@ -92,9 +95,17 @@ impl KeySet {
     /// # Errors
     /// If `kek` does not open a key, if a key is damaged, or if its public half is not the one stored.
     pub fn load(keys: &[SigningKey], kek: &KeyEncryptionKey) -> Result<KeySet, KeyError> {
+        let loaded = states(keys);
         let mut keys: Vec<&SigningKey> = keys.iter().filter(|key| key.state != KeyState::Revoked).collect();
         keys.sort_by_key(|key| (publication_rank(key.state), key.alg, key.created_at, key.kid.as_str()));
-        let mut set = KeySet { rs256: None, es256: None, public: PublicKeys::default(), jwks: Bytes::new(), etag: String::new() };
+        let mut set = KeySet {
+            rs256: None,
+            es256: None,
+            public: PublicKeys::default(),
+            jwks: Bytes::new(),
+            etag: HeaderValue::from_static("\"\""),
+            loaded,
+        };
         let mut published = Vec::with_capacity(keys.len());
         for key in keys {
             let der = kek.open(&key.private_jwe).map_err(|_| KeyError::WrongKeyEncryptionKey { kid: key.kid.clone() })?;
@@ -113,7 +124,8 @@ impl KeySet {
             published.push(Value::Object(jwk));
         }
         set.jwks = json!({ "keys": published }).to_string().into();
-        set.etag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(Sha256::digest(&set.jwks)));
+        let digest = URL_SAFE_NO_PAD.encode(Sha256::digest(&set.jwks));
+        set.etag = HeaderValue::try_from(format!("\"{digest}\"")).unwrap_or(set.etag);
         Ok(set)
     }
 
@@ -140,13 +152,18 @@ impl KeySet {
         self.public.verify(token, typ)
     }
 
+    /// Whether these keys are the stored ones as they are now.
+    pub fn is_of(&self, keys: &[SigningKey]) -> bool {
+        self.loaded == states(keys)
+    }
+
     /// The JWK set (RFC 7517 §5), ready to be sent: active keys first, RS256 before ES256.
     pub fn jwks(&self) -> Bytes {
         self.jwks.clone()
     }
 
     /// The strong entity tag of `jwks`, in its quotes (RFC 9110 §8.8.3).
-    pub fn etag(&self) -> &str {
+    pub fn etag(&self) -> &HeaderValue {
         &self.etag
     }
 
@@ -158,6 +175,10 @@ impl KeySet {
         }
         .map(TokenSigner::kid)
     }
+}
+
+fn states(keys: &[SigningKey]) -> Vec<(String, KeyState)> {
+    keys.iter().map(|key| (key.kid.clone(), key.state)).collect()
 }
 
 /// `at_hash` and `c_hash` (OpenID Connect Core §3.1.3.6, §3.3.2.11): the left half of the hash that `alg` uses, in base64url.

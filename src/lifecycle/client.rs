@@ -55,7 +55,8 @@ pub async fn rotate_secret(app: &App, actor: &Actor, id: &str, compromised: bool
     let mut tx = app.store.begin().await?;
     clients::set_secret(&mut tx, id, Some(&app.secrets.client_secret_hash(&secret)), now).await?;
     let revocations = if compromised { vec![cut_off(app, &mut tx, id, now).await?] } else { Vec::new() };
-    record(&mut tx, actor, AuditKind::ClientSecretRotated, format!("client:{id}"), detail("compromised", compromised), now).await?;
+    record(&mut tx, actor, AuditKind::ClientSecretRotated, format!("client:{id}"), detail("compromised", compromised), now)
+        .await?;
     app.revocations.commit(tx, revocations).await?;
     app.clients.forget(id);
     Ok(secret)
@@ -113,12 +114,16 @@ pub async fn apply_declared(app: &App, declared: &[DeclaredClient]) -> Result<()
         match clients::find(&mut tx, &wanted.id).await? {
             None => {
                 clients::insert(&mut tx, &wanted).await?;
-                record(&mut tx, &Actor::operator(), AuditKind::ClientCreated, format!("client:{}", wanted.id), Map::new(), now).await?;
+                record(&mut tx, &Actor::operator(), AuditKind::ClientCreated, format!("client:{}", wanted.id), Map::new(), now)
+                    .await?;
             }
-            Some(present) if present.metadata != wanted.metadata || present.secret_hash != wanted.secret_hash || !present.declared => {
+            Some(present)
+                if present.metadata != wanted.metadata || present.secret_hash != wanted.secret_hash || !present.declared =>
+            {
                 clients::update(&mut tx, &wanted.id, &wanted.metadata, true, now).await?;
                 clients::set_secret(&mut tx, &wanted.id, wanted.secret_hash.as_deref(), now).await?;
-                record(&mut tx, &Actor::operator(), AuditKind::ClientUpdated, format!("client:{}", wanted.id), Map::new(), now).await?;
+                record(&mut tx, &Actor::operator(), AuditKind::ClientUpdated, format!("client:{}", wanted.id), Map::new(), now)
+                    .await?;
             }
             Some(_) => {}
         }

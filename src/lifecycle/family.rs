@@ -12,8 +12,15 @@ pub async fn revoke(app: &App, actor: &Actor, family: &TokenFamily) -> Result<()
     let now = app.now();
     let mut tx = app.store.begin().await?;
     let revocations = end(app, &mut tx, &family.id, now).await?;
-    record(&mut tx, actor, AuditKind::TokenRevoked, format!("family:{}", family.id), detail("client_id", family.client_id.as_str()), now)
-        .await?;
+    record(
+        &mut tx,
+        actor,
+        AuditKind::TokenRevoked,
+        format!("family:{}", family.id),
+        detail("client_id", family.client_id.as_str()),
+        now,
+    )
+    .await?;
     app.revocations.commit(tx, revocations).await
 }
 
@@ -27,8 +34,15 @@ pub async fn end_stolen(app: &App, actor: &Actor, family: &TokenFamily) -> Resul
     if !family.offline {
         sessions::end(&mut tx, &family.session_id, now).await?;
     }
-    record(&mut tx, actor, AuditKind::RefreshTokenReplayed, format!("family:{}", family.id), detail("user", family.user_id.as_str()), now)
-        .await?;
+    record(
+        &mut tx,
+        actor,
+        AuditKind::RefreshTokenReplayed,
+        format!("family:{}", family.id),
+        detail("user", family.user_id.as_str()),
+        now,
+    )
+    .await?;
     app.revocations.commit(tx, revocations).await
 }
 
@@ -43,8 +57,15 @@ pub async fn end_replayed_code(app: &App, actor: &Actor, code: &AuthorizationCod
     if let (Some(jti), Some(expires_at)) = (&code.access_token_jti, code.access_token_expires_at) {
         revocations.push(entries::token(jti, expires_at, app.leeway()));
     }
-    record(&mut tx, actor, AuditKind::CodeReplayed, format!("user:{}", code.user_id), detail("client_id", code.client_id.as_str()), now)
-        .await?;
+    record(
+        &mut tx,
+        actor,
+        AuditKind::CodeReplayed,
+        format!("user:{}", code.user_id),
+        detail("client_id", code.client_id.as_str()),
+        now,
+    )
+    .await?;
     app.revocations.commit(tx, revocations).await
 }
 

@@ -38,7 +38,15 @@ pub async fn make_missing(app: &App) -> anyhow::Result<()> {
             match signing_keys::insert(&mut tx, &key).await {
                 Ok(()) => {
                     let actor = Actor { name: "provider".to_owned(), ..Actor::default() };
-                    record(&mut tx, &actor, AuditKind::KeyCreated, format!("key:{}", key.kid), detail("alg", alg.as_str()), app.now()).await?;
+                    record(
+                        &mut tx,
+                        &actor,
+                        AuditKind::KeyCreated,
+                        format!("key:{}", key.kid),
+                        detail("alg", alg.as_str()),
+                        app.now(),
+                    )
+                    .await?;
                     tx.commit().await?;
                 }
                 // Another replica made its key in the same moment: that one is used.
@@ -100,7 +108,8 @@ pub async fn revoke(app: &App, actor: &Actor, kid: &str) -> anyhow::Result<bool>
         && let Some(successor) = keys.iter().find(|other| other.alg == key.alg && other.state == KeyState::Upcoming)
     {
         signing_keys::activate(&mut tx, &successor.kid, now).await?;
-        record(&mut tx, actor, AuditKind::KeyActivated, format!("key:{}", successor.kid), detail("alg", key.alg.as_str()), now).await?;
+        record(&mut tx, actor, AuditKind::KeyActivated, format!("key:{}", successor.kid), detail("alg", key.alg.as_str()), now)
+            .await?;
     }
     if matches!(key.state, KeyState::Active | KeyState::Upcoming) {
         signing_keys::insert(&mut tx, &next).await?;
@@ -114,7 +123,7 @@ pub async fn revoke(app: &App, actor: &Actor, kid: &str) -> anyhow::Result<bool>
 
 /// Generates a key on a thread of its own: RSA takes a tenth of a second and more.
 async fn generate(app: &App, alg: Algorithm, state: KeyState) -> anyhow::Result<SigningKey> {
-    let (key_encryption_key, now) = (app.key_encryption_key.clone(), app.now());
+    let (key_encryption_key, now) = (std::sync::Arc::clone(&app.key_encryption_key), app.now());
     Ok(tokio::task::spawn_blocking(move || keyring::generate(alg, &key_encryption_key, state, now)).await??)
 }
 

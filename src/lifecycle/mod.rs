@@ -23,7 +23,8 @@ pub async fn record(
     detail: Map<String, Value>,
     at: Timestamp,
 ) -> Result<(), StoreError> {
-    tracing::info!(event = ?kind, actor = actor.name, subject, ip = actor.ip, detail = %Value::Object(detail.clone()), "audit");
+    let words = serde_json::to_string(&detail).unwrap_or_default();
+    tracing::info!(event = ?kind, actor = actor.name, subject, ip = actor.ip, detail = words, "audit");
     let event = AuditEvent {
         id: new_id(),
         at,

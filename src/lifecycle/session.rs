@@ -41,17 +41,11 @@ pub async fn start(
         && previous.user_id == user_id
         && sessions::reauthenticate(&mut tx, &previous.id, &cookie.hash(), now, &amr, &user_agent, &ip).await?
     {
-        record(&mut tx, &actor, AuditKind::SignInSucceeded, format!("session:{}", previous.id), detail("renewed", true), now).await?;
+        record(&mut tx, &actor, AuditKind::SignInSucceeded, format!("session:{}", previous.id), detail("renewed", true), now)
+            .await?;
         tx.commit().await?;
-        let session = Session {
-            secret_hash: cookie.hash(),
-            auth_time: now,
-            last_seen_at: now,
-            amr,
-            user_agent,
-            ip,
-            ..previous.clone()
-        };
+        let session =
+            Session { secret_hash: cookie.hash(), auth_time: now, last_seen_at: now, amr, user_agent, ip, ..previous.clone() };
         return Ok(Started { session, cookie });
     }
     let session = Session {
@@ -74,7 +68,15 @@ pub async fn start(
         && sessions::end(&mut tx, &previous.id, now).await?
     {
         revocations.push(entries::session(&previous.id, now, app.leeway()));
-        record(&mut tx, &actor, AuditKind::SessionEnded, format!("session:{}", previous.id), detail("by", "another sign-in"), now).await?;
+        record(
+            &mut tx,
+            &actor,
+            AuditKind::SessionEnded,
+            format!("session:{}", previous.id),
+            detail("by", "another sign-in"),
+            now,
+        )
+        .await?;
     }
     app.revocations.commit(tx, revocations).await?;
     Ok(Started { session, cookie })

@@ -51,7 +51,9 @@ pub async fn authenticate(app: &App, headers: &HeaderMap, params: &Params<'_>) -
         }
         (AuthMethod::PrivateKeyJwt, Proof::Assertion(assertion)) => check_assertion(app, &client, &assertion, now).await?,
         (registered, _) => {
-            return Err(OAuthError::invalid_client(format!("the client {client_id} is registered for {registered:?} and used another method")));
+            return Err(OAuthError::invalid_client(format!(
+                "the client {client_id} is registered for {registered:?} and used another method"
+            )));
         }
     }
     Ok(client)
@@ -91,7 +93,9 @@ fn read(headers: &HeaderMap, params: &Params<'_>) -> Result<(String, Proof), OAu
         _ => (None, Proof::Nothing),
     };
     match (proven, named) {
-        (Some(proven), Some(named)) if proven != named => Err(OAuthError::invalid_client("client_id differs from the authentication's")),
+        (Some(proven), Some(named)) if proven != named => {
+            Err(OAuthError::invalid_client("client_id differs from the authentication's"))
+        }
         (Some(client_id), _) | (None, Some(client_id)) => Ok((client_id, proof)),
         (None, None) => Err(OAuthError::invalid_client("no client_id")),
     }
@@ -109,7 +113,7 @@ fn check_secret(app: &App, client: &Client, secret: &Secret) -> Result<(), OAuth
 async fn check_assertion(app: &App, client: &Client, assertion: &str, now: Timestamp) -> Result<(), OAuthError> {
     let refused = |reason: &str| OAuthError::invalid_client(format!("client assertion of {}: {reason}", client.id));
     let jwks = client.metadata.jwks.as_ref().ok_or_else(|| refused("the client has no jwks"))?;
-    let claims = keyring::verify_with_jwks(assertion, jwks).map_err(|error| refused(&error.to_string()))?;
+    let claims = keyring::verify_with_jwks(assertion, jwks, now).map_err(|error| refused(&error.to_string()))?;
     let text = |name: &str| claims.get(name).and_then(Value::as_str);
     let second = |name: &str| claims.get(name).and_then(Value::as_i64);
     if text("iss") != Some(&client.id) || text("sub") != Some(&client.id) {
@@ -129,7 +133,8 @@ async fn check_assertion(app: &App, client: &Client, assertion: &str, now: Times
     if begins.is_some_and(|begins| Timestamp::from_seconds(begins) > now + app.leeway()) {
         return Err(refused("nbf or iat is in the future"));
     }
-    let jti = text("jti").filter(|jti| !jti.is_empty() && jti.len() <= 256).ok_or_else(|| refused("jti is missing or too long"))?;
+    let jti =
+        text("jti").filter(|jti| !jti.is_empty() && jti.len() <= 256).ok_or_else(|| refused("jti is missing or too long"))?;
     let mut tx = app.store.begin().await?;
     if !clients::use_assertion(&mut tx, &client.id, jti, expires_at + app.leeway()).await? {
         return Err(refused("its jti was used before"));

@@ -3,16 +3,15 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::HeaderMap;
-use axum::http::header::CACHE_CONTROL;
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use serde_json::{Map, Value, json};
 
 use crate::app::App;
 use crate::error::{ErrorCode, OAuthError};
+use crate::http::headers::json_no_store;
 use crate::model::{Client, Secret};
 use crate::oidc::access_token::{self, AccessToken, Refusal};
 use crate::oidc::client_auth;
@@ -29,7 +28,7 @@ pub async fn post(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) 
         false => refresh_token(&app, &client, token).await?,
     };
     let answer = answer.unwrap_or_else(|| Map::from_iter([("active".to_owned(), false.into())]));
-    Ok(([(CACHE_CONTROL, "no-store")], Json(answer)).into_response())
+    Ok(json_no_store(StatusCode::OK, &answer))
 }
 
 async fn access_token(app: &App, client: &Client, token: &str) -> Result<Option<Map<String, Value>>, OAuthError> {

@@ -39,9 +39,6 @@ impl LogoutRequest {
     /// # Errors
     /// A page, never a redirect, if the request names a client, hint or URI that is not right (RP-Initiated Logout §4).
     pub async fn check(app: &App, params: &Params<'_>) -> Result<Self, PageError> {
-        if let Some(name) = params.duplicate() {
-            return Err(bad_request(format!("The parameter {name} is there more than once.")));
-        }
         let hint = match params.get("id_token_hint").map(|hint| mint::read_id_token(app, hint)) {
             Some(Err(reason)) => {
                 return Err(bad_request("The id_token_hint is not an ID token of this provider.".to_owned()).because(reason));

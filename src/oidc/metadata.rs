@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::config::Config;
+use crate::keyring;
 use crate::oidc::{mint, scopes};
 
 /// Resource servers may keep the key set for ten minutes: `lifecycle::key::JWKS_MAX_AGE`.
@@ -51,14 +52,43 @@ fn provider_metadata(config: &Config) -> Value {
     let at = |path: &str| format!("{issuer}{path}");
     let scopes: Vec<&str> = scopes::STANDARD.into_iter().chain(config.scopes.iter().map(|scope| scope.name.as_str())).collect();
     let mut claims = vec![
-        "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash", "sid", "name", "given_name", "family_name",
-        "middle_name", "nickname", "preferred_username", "profile", "picture", "website", "gender", "birthdate", "zoneinfo", "locale",
-        "updated_at", "email", "email_verified", "phone_number", "phone_number_verified", "address", "roles", "groups",
+        "iss",
+        "sub",
+        "aud",
+        "exp",
+        "iat",
+        "auth_time",
+        "nonce",
+        "acr",
+        "amr",
+        "at_hash",
+        "sid",
+        "name",
+        "given_name",
+        "family_name",
+        "middle_name",
+        "nickname",
+        "preferred_username",
+        "profile",
+        "picture",
+        "website",
+        "gender",
+        "birthdate",
+        "zoneinfo",
+        "locale",
+        "updated_at",
+        "email",
+        "email_verified",
+        "phone_number",
+        "phone_number_verified",
+        "address",
+        "roles",
+        "groups",
     ];
     claims.extend(config.scopes.iter().flat_map(|scope| scope.claims.iter().map(String::as_str)));
     let client_auth = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"];
     let confidential_auth = &client_auth[..3];
-    let assertion_algs = ["RS256", "PS256", "ES256"];
+    let assertion_algs = keyring::ASSERTION_ALGS;
     json!({
         "issuer": issuer,
         "authorization_endpoint": at("/authorize"),

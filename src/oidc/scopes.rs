@@ -19,7 +19,8 @@ pub fn is_known(config: &Config, scope: &str) -> bool {
 /// `invalid_scope` (RFC 6749 §3.3).
 pub fn allowed(config: &Config, client: &Client, requested: &str) -> Result<ScopeSet, OAuthError> {
     let invalid = |description: String| OAuthError::new(ErrorCode::InvalidScope, description);
-    let requested = ScopeSet::parse(requested).ok_or_else(|| invalid("scope has a character that it may not have.".to_owned()))?;
+    let requested =
+        ScopeSet::parse(requested).ok_or_else(|| invalid("scope has a character that it may not have.".to_owned()))?;
     let known = requested.filter(|scope| is_known(config, scope));
     if let Some(foreign) = known.iter().find(|scope| !client.metadata.scope.contains(scope)) {
         return Err(invalid(format!("The client is not registered for the scope {foreign}.")));

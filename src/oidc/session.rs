@@ -20,7 +20,7 @@ impl SignedIn {
     /// The session of the request's cookie, if it is alive: not ended, not expired or idle, its person neither disabled nor
     /// with a password changed since.
     pub async fn from_headers(app: &App, headers: &HeaderMap) -> Result<Option<Self>, StoreError> {
-        let Some(cookie) = cookies::get(headers, cookies::session_name(app.issuer.secure)) else { return Ok(None) };
+        let Some(cookie) = cookies::read(headers, app.issuer.cookies.session) else { return Ok(None) };
         let mut conn = app.store.read().await?;
         let Some(session) = sessions::find_by_secret(&mut conn, &Secret::new(cookie).hash()).await? else { return Ok(None) };
         let Some(user) = users::find(&mut conn, &session.user_id).await? else { return Ok(None) };

@@ -2,29 +2,35 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::header::CACHE_CONTROL;
-use axum::http::{HeaderMap, Method};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::response::Response;
 
 use crate::app::App;
 use crate::error::{ErrorCode, OAuthError};
 use crate::http::bearer;
+use crate::http::headers::json_no_store;
 use crate::http::params::{self, Params};
 use crate::oidc::access_token::{self, Refusal};
 use crate::oidc::claims;
 use crate::store::users;
 
 /// Both methods; the token comes in the header, or in the form of a POST (RFC 6750 §2.1, §2.2), never in the URL.
-pub async fn handle(State(app): State<Arc<App>>, method: Method, headers: HeaderMap, body: Bytes) -> Result<Response, OAuthError> {
+pub async fn handle(
+    State(app): State<Arc<App>>,
+    method: Method,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, OAuthError> {
+    let malformed = |reason: String| OAuthError::new(ErrorCode::InvalidRequest, reason).for_bearer();
     let form = match method == Method::POST && params::is_form(&headers) {
-        true => Params::parse(&body).map_err(|error| OAuthError::new(ErrorCode::InvalidRequest, error.to_string()).for_bearer())?,
-        false => Params::default(),
+        true => Some(Params::parse(&body).map_err(|error| malformed(error.to_string()))?),
+        false => None,
     };
-    let token = bearer::token(&headers, &form)?;
-    let token = access_token::verify_live(&app, &token).await.map_err(refused)?;
+    let token = bearer::token(&headers, form.as_ref()).map_err(|error| malformed(error.to_string()))?;
+    let token = token.ok_or_else(OAuthError::no_token)?;
+    let token = access_token::verify_live(&app, token).await.map_err(refused)?;
     if !token.is_for(&app.issuer.url) {
         return Err(invalid_token("the token is for another audience"));
     }
@@ -34,7 +40,7 @@ pub async fn handle(State(app): State<Arc<App>>, method: Method, headers: Header
     let user = users::find(&mut app.store.read().await?, &token.sub).await?;
     let user = user.filter(|user| user.disabled_at.is_none()).ok_or_else(|| invalid_token("the account is gone or disabled"))?;
     let claims = claims::for_userinfo(&app.config, &user, &token.scope);
-    Ok(([(CACHE_CONTROL, "no-store")], Json(claims)).into_response())
+    Ok(json_no_store(StatusCode::OK, &claims))
 }
 
 fn refused(refusal: Refusal) -> OAuthError {

@@ -47,7 +47,10 @@ pub fn decide(
     if is_somebody_else(request, session) {
         // Having just signed in as the wrong person, asking again would go round in circles.
         return match proved_since(request, session) {
-            true => Decision::Refuse(OAuthError::new(ErrorCode::LoginRequired, "The person who signed in is not the one of the id_token_hint.")),
+            true => Decision::Refuse(OAuthError::new(
+                ErrorCode::LoginRequired,
+                "The person who signed in is not the one of the id_token_hint.",
+            )),
             false => ask(Decision::SignIn, ErrorCode::LoginRequired),
         };
     }

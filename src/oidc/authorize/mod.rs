@@ -22,7 +22,7 @@ use crate::oidc::session::SignedIn;
 use crate::store::{authorization, grants, sessions};
 
 pub use decide::Decision;
-pub use return_address::{AuthorizationResponse, ReturnAddress, with_query};
+pub use return_address::{FormPost, ReturnAddress, with_query};
 
 /// How long a request waits for its person.
 const REQUEST_LIFETIME: Duration = Duration::from_secs(3_600);
@@ -32,11 +32,11 @@ pub async fn get(State(app): State<Arc<App>>, headers: HeaderMap, RawQuery(query
     let Received { client, address, checked } = receive(&app, query.unwrap_or_default().as_bytes()).await?;
     let request = match checked {
         Ok(request) => request,
-        Err(error) => return Ok(address.send_error(&error).into_response()),
+        Err(error) => return Ok(address.send_error(&error)),
     };
     let signed_in = SignedIn::from_headers(&app, &headers).await?;
     match decide_now(&app, &request, &client, signed_in.as_ref()).await? {
-        Decision::Refuse(error) => Ok(address.send_error(&error).into_response()),
+        Decision::Refuse(error) => Ok(address.send_error(&error)),
         Decision::Issue(scope) => match signed_in {
             Some(signed_in) => issue(&app, None, &request, &address, &signed_in, scope).await,
             None => Err(PageError::internal("a code was to be issued to nobody")),
@@ -54,7 +54,7 @@ pub async fn post(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) 
     let Received { address, checked, .. } = receive(&app, &body).await?;
     match checked {
         Ok(request) => Ok(go_on(&app, &store(&app, request).await?)),
-        Err(error) => Ok(address.send_error(&error).into_response()),
+        Err(error) => Ok(address.send_error(&error)),
     }
 }
 
@@ -121,7 +121,7 @@ pub async fn refuse(app: &App, stored: &Stored, error: &OAuthError) -> Result<Re
         return Err(PageError::expired());
     }
     tx.commit().await?;
-    Ok(stored.address.send_error(error).into_response())
+    Ok(stored.address.send_error(error))
 }
 
 /// Sends the browser on with a stored request, by GET.
@@ -137,8 +137,8 @@ struct Received {
 
 /// Reads a request. Until the return address is known an error is a page, afterwards it goes to the client.
 async fn receive(app: &App, form: &[u8]) -> Result<Received, PageError> {
-    let params = Params::parse(form).map_err(|error| PageError::bad_link(error.to_string()))?;
-    if let Some(name) = params.duplicate().filter(|name| matches!(*name, "client_id" | "redirect_uri")) {
+    let params = Params::parse_with_repeated(form).map_err(|error| PageError::bad_link(error.to_string()))?;
+    if let Some(name) = params.repeated().filter(|name| matches!(*name, "client_id" | "redirect_uri")) {
         return Err(PageError::bad_link(format!("The parameter {name} is there more than once.")));
     }
     let client = find_client(app, params.get("client_id")).await?;
@@ -232,7 +232,7 @@ async fn issue(
     authorization::insert_code(&mut tx, &row).await?;
     sessions::touch(&mut tx, &session.id, now).await?;
     tx.commit().await?;
-    Ok(address.send_code(code.expose()).into_response())
+    Ok(address.send_code(code.expose()))
 }
 
 fn code_row(

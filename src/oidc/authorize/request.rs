@@ -17,7 +17,12 @@ const LONGEST_VALUE: usize = 2_000;
 ///
 /// # Errors
 /// The first thing that is wrong.
-pub fn check(app: &App, client: &Client, address: &ReturnAddress, params: &Params) -> Result<AuthorizationParameters, OAuthError> {
+pub fn check(
+    app: &App,
+    client: &Client,
+    address: &ReturnAddress,
+    params: &Params,
+) -> Result<AuthorizationParameters, OAuthError> {
     reject_duplicates(params)?;
     reject_unsupported(params)?;
     check_response_type(client, params)?;
@@ -48,7 +53,7 @@ fn invalid(description: impl Into<std::borrow::Cow<'static, str>>) -> OAuthError
 
 /// RFC 6749 §3.1: a parameter must not be there twice. `resource` may (RFC 8707 §2).
 fn reject_duplicates(params: &Params) -> Result<(), OAuthError> {
-    match params.duplicate() {
+    match params.repeated() {
         Some(name) => Err(invalid(format!("The parameter {name} is there more than once."))),
         None => Ok(()),
     }

@@ -1,6 +1,9 @@
 //! The only way back to a client. A `ReturnAddress` can be made only by checking a redirect URI against the client's registered
 //! ones, and only a `ReturnAddress` can send an authorization response: an open redirect cannot be written.
 
+use axum::Extension;
+use axum::response::{IntoResponse, Redirect, Response};
+
 use crate::error::{OAuthError, PageError};
 use crate::model::authorization::ResponseMode;
 use crate::model::{Client, redirect_uri};
@@ -15,13 +18,12 @@ pub struct ReturnAddress {
     issuer: String,
 }
 
-/// An authorization response on its way to the client; `pages` turns it into a redirect or a form.
+/// OAuth 2.0 Form Post Response Mode §2: a page that posts itself to the client. The response carries it as an extension, and
+/// `pages::draw` turns it into HTML.
 #[derive(Clone, Debug)]
-pub enum AuthorizationResponse {
-    /// To be sent with 303, so that no browser repeats a POST there (RFC 9700 §4.12).
-    Redirect(String),
-    /// OAuth 2.0 Form Post Response Mode §2.
-    FormPost { action: String, fields: Vec<(&'static str, String)> },
+pub struct FormPost {
+    pub action: String,
+    pub fields: Vec<(&'static str, String)>,
 }
 
 impl ReturnAddress {
@@ -64,24 +66,25 @@ impl ReturnAddress {
     }
 
     /// The successful response (RFC 6749 §4.1.2).
-    pub fn send_code(&self, code: &str) -> AuthorizationResponse {
+    pub fn send_code(&self, code: &str) -> Response {
         self.send(vec![("code", code.to_owned())])
     }
 
     /// The error response (RFC 6749 §4.1.2.1, OpenID Connect Core §3.1.2.6).
-    pub fn send_error(&self, error: &OAuthError) -> AuthorizationResponse {
+    pub fn send_error(&self, error: &OAuthError) -> Response {
         error.log();
         self.send(vec![("error", error.code.as_str().to_owned()), ("error_description", error.description.to_string())])
     }
 
-    fn send(&self, mut fields: Vec<(&'static str, String)>) -> AuthorizationResponse {
+    fn send(&self, mut fields: Vec<(&'static str, String)>) -> Response {
         if let Some(state) = &self.state {
             fields.push(("state", state.clone()));
         }
         fields.push(("iss", self.issuer.clone()));
         match self.mode {
-            ResponseMode::FormPost => AuthorizationResponse::FormPost { action: self.uri.clone(), fields },
-            ResponseMode::Query => AuthorizationResponse::Redirect(with_query(&self.uri, &fields)),
+            ResponseMode::FormPost => Extension(FormPost { action: self.uri.clone(), fields }).into_response(),
+            // 303, so that no browser repeats a POST there (RFC 9700 §4.12).
+            ResponseMode::Query => Redirect::to(&with_query(&self.uri, &fields)).into_response(),
         }
     }
 }

@@ -42,7 +42,15 @@ pub(super) async fn grant(app: &App, client: &Client, params: &Params<'_>, actor
     let about = |sid| Subject { user: &user, sid, auth_time: code.auth_time, acr };
     let access_token = mint::access_token(
         app,
-        &AccessToken { client, subject: Some(about(sid)), scope: &code.scope, resource: &resource, jti: &jti, issued_at, expires_at },
+        &AccessToken {
+            client,
+            subject: Some(about(sid)),
+            scope: &code.scope,
+            resource: &resource,
+            jti: &jti,
+            issued_at,
+            expires_at,
+        },
     )?;
     let id_token = match code.scope.contains("openid") {
         false => None,

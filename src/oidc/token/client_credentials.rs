@@ -40,7 +40,9 @@ fn check_scope(app: &App, client: &Client, requested: Option<&str>) -> Result<Sc
     };
     let scope = scopes::allowed(&app.config, client, requested)?;
     match scope.iter().find(|scope| about_a_person(scope)) {
-        Some(scope) => Err(OAuthError::new(ErrorCode::InvalidScope, format!("{scope} is about a person: client_credentials has none."))),
+        Some(scope) => {
+            Err(OAuthError::new(ErrorCode::InvalidScope, format!("{scope} is about a person: client_credentials has none.")))
+        }
         None => Ok(scope),
     }
 }

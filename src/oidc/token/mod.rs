@@ -9,15 +9,15 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, PRAGMA};
-use axum::http::{HeaderMap, HeaderValue};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 
 use crate::app::App;
 use crate::error::{ErrorCode, OAuthError};
+use crate::http::headers::json_no_store;
 use crate::http::params::{self, Params};
 use crate::model::client::GrantType;
 use crate::model::secret::random_bytes;
@@ -35,7 +35,7 @@ pub async fn post(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) 
         GrantType::RefreshToken => refresh_token::grant(&app, &client, &params, &actor(&client)).await,
     }?;
     app.metrics.token_issued(grant_type, client.metadata.access_token_signed_response_alg);
-    Ok(issued.into_response())
+    Ok(json_no_store(StatusCode::OK, &issued))
 }
 
 /// What a client is given (RFC 6749 §5.1, OpenID Connect Core §3.1.3.3).
@@ -52,22 +52,6 @@ struct TokenResponse {
     scope: String,
 }
 
-impl IntoResponse for TokenResponse {
-    fn into_response(self) -> Response {
-        match serde_json::to_vec(&self) {
-            Ok(body) => {
-                let headers = [
-                    (CONTENT_TYPE, HeaderValue::from_static("application/json")),
-                    (CACHE_CONTROL, HeaderValue::from_static("no-store")),
-                    (PRAGMA, HeaderValue::from_static("no-cache")),
-                ];
-                (headers, body).into_response()
-            }
-            Err(error) => OAuthError::internal(error).into_response(),
-        }
-    }
-}
-
 /// The form of a protocol request, with no parameter twice (RFC 6749 §3.2).
 ///
 /// # Errors
@@ -77,11 +61,7 @@ pub fn form<'a>(headers: &HeaderMap, body: &'a [u8]) -> Result<Params<'a>, OAuth
     if !params::is_form(headers) {
         return Err(invalid("The request must be application/x-www-form-urlencoded.".to_owned()));
     }
-    let params = Params::parse(body).map_err(|error| invalid(error.to_string()))?;
-    match params.duplicate() {
-        Some(name) => Err(invalid(format!("The parameter {name} is there more than once."))),
-        None => Ok(params),
-    }
+    Params::parse(body).map_err(|error| invalid(error.to_string()))
 }
 
 fn check_grant_type(client: &Client, params: &Params<'_>) -> Result<GrantType, OAuthError> {

@@ -24,7 +24,8 @@ struct Refresh<'a> {
 }
 
 pub(super) async fn grant(app: &App, client: &Client, params: &Params<'_>, actor: &Actor) -> Result<TokenResponse, OAuthError> {
-    let presented = params.get("refresh_token").ok_or_else(|| OAuthError::new(ErrorCode::InvalidRequest, "refresh_token is missing."))?;
+    let presented =
+        params.get("refresh_token").ok_or_else(|| OAuthError::new(ErrorCode::InvalidRequest, "refresh_token is missing."))?;
     let presented = Secret::new(presented);
     let token = find(app, &presented).await?;
     let family = find_family(app, &token.family_id).await?;
@@ -128,7 +129,11 @@ async fn find_family(app: &App, id: &str) -> Result<TokenFamily, OAuthError> {
 }
 
 fn check_client(family: &TokenFamily, client: &Client) -> Result<(), OAuthError> {
-    if family.client_id == client.id { Ok(()) } else { Err(OAuthError::invalid_grant("the refresh token belongs to another client")) }
+    if family.client_id == client.id {
+        Ok(())
+    } else {
+        Err(OAuthError::invalid_grant("the refresh token belongs to another client"))
+    }
 }
 
 fn check_alive(family: &TokenFamily, token: &RefreshToken, now: Timestamp) -> Result<(), OAuthError> {

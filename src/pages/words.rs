@@ -19,14 +19,15 @@ pub struct ScopeLine {
 pub fn scope_words(scope: &str) -> Option<(&'static str, &'static str)> {
     Some(match scope {
         "openid" => ("Know who you are", "An identifier that stands for you, and when you signed in."),
-        "profile" => ("See your profile", "Your name and, where you gave them, details such as a picture, a birthday or a time zone."),
+        "profile" => {
+            ("See your profile", "Your name and, where you gave them, details such as a picture, a birthday or a time zone.")
+        }
         "email" => ("See your e-mail address", "The address of this account, and whether it is confirmed."),
         "phone" => ("See your phone number", "The phone number of this account, and whether it is confirmed."),
         "address" => ("See your postal address", "The postal address of this account."),
-        "offline_access" => (
-            "Stay connected while you are away",
-            "It keeps this access when you are not using it, until you remove it.",
-        ),
+        "offline_access" => {
+            ("Stay connected while you are away", "It keeps this access when you are not using it, until you remove it.")
+        }
         "roles" => ("See your roles", "What you may do in your organisation."),
         "groups" => ("See your groups", "The groups and teams that you belong to."),
         _ => return None,

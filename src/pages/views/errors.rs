@@ -73,7 +73,11 @@ impl ErrorPage {
 
     /// 405.
     pub fn method_not_allowed(installation: &str, reference: &str) -> Self {
-        let words = ["That cannot be done here", "This address does not accept what your browser sent.", "Start again from the start page."];
+        let words = [
+            "That cannot be done here",
+            "This address does not accept what your browser sent.",
+            "Start again from the start page.",
+        ];
         Self::new(installation, reference, words)
     }
 

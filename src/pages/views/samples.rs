@@ -1,4 +1,4 @@
-//! One of each page, for the tests and for looking at them: `TESSERA_SAMPLES=<folder> cargo test --lib samples`.
+//! One of each page, for the tests and for looking at them: `TESSERA_SAMPLES=<folder> cargo test --lib samples -- --ignored`.
 
 use std::time::Duration;
 
@@ -96,12 +96,8 @@ pub fn pages(words: Words) -> Vec<(&'static str, String)> {
         asks_again: false,
     };
     let plain_app = App { name: "A rather long-winded name of an app that nobody shortened".to_owned(), ..App::default() };
-    let short_consent = Consent {
-        app: plain_app,
-        scopes: scopes.iter().take(3).cloned().collect(),
-        asks_again: true,
-        ..consent.clone()
-    };
+    let short_consent =
+        Consent { app: plain_app, scopes: scopes.iter().take(3).cloned().collect(), asks_again: true, ..consent.clone() };
     let form_post = FormPost {
         installation: installation.clone(),
         app_name: text(words.app),
@@ -218,7 +214,10 @@ pub fn pages(words: Words) -> Vec<(&'static str, String)> {
         ("set-up-done", SetUpDone { installation: installation.clone(), email: text(words.email) }.render().unwrap()),
         ("password-differ", PasswordPage { problem: Some(Problem::passwords_differ()), ..password.clone() }.render().unwrap()),
         ("password-done", PasswordPage { done: true, ..password }.render().unwrap()),
-        ("apps-none", AppsPage { apps: vec![], notice: format!("{} no longer has access.", words.app), ..apps }.render().unwrap()),
+        (
+            "apps-none",
+            AppsPage { apps: vec![], notice: format!("{} no longer has access.", words.app), ..apps }.render().unwrap(),
+        ),
         ("error-app", error(words.installation, reference, words.anything, words.anything).render().unwrap()),
         ("error-expired", ErrorPage::request_expired(words.installation, reference).render().unwrap()),
         ("error-stale", ErrorPage::stale_form(words.installation, reference).render().unwrap()),

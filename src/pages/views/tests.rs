@@ -66,7 +66,8 @@ fn check(name: &str, page: &str) {
     assert!(open.is_empty(), "{name}: {open:?} left open");
 
     let mut ids = HashSet::new();
-    let labelled: HashSet<&str> = tags.iter().filter(|(tag, _)| *tag == "label").filter_map(|(_, a)| a.get("for").copied()).collect();
+    let labelled: HashSet<&str> =
+        tags.iter().filter(|(tag, _)| *tag == "label").filter_map(|(_, a)| a.get("for").copied()).collect();
     for (tag, attributes) in &tags {
         if let Some(id) = attributes.get("id") {
             assert!(ids.insert(*id), "{name}: id {id} twice");
@@ -75,7 +76,10 @@ fn check(name: &str, page: &str) {
             assert!(*key != "style" && !key.starts_with("on"), "{name}: inline {key} in <{tag}>");
         }
         if *tag == "input" && attributes["type"] != "hidden" {
-            assert!(attributes.contains_key("aria-label") || labelled.contains(attributes["id"]), "{name}: an input without a label");
+            assert!(
+                attributes.contains_key("aria-label") || labelled.contains(attributes["id"]),
+                "{name}: an input without a label"
+            );
         }
         if *tag == "button" {
             assert_eq!(attributes.get("type"), Some(&"submit"), "{name}");
@@ -131,10 +135,7 @@ fn inputs_and_buttons_have_their_stable_names() {
     let pages: HashMap<&str, String> = pages(ORDINARY).into_iter().collect();
     let expected: [(&str, &[(&str, &str)]); 11] = [
         ("sign-in", &[("email", "email"), ("password", "password"), ("sign-in", "sign_in")]),
-        (
-            "sign-in-again",
-            &[("email", "email"), ("password", "password"), ("sign-in", "sign_in"), ("use-another-account", "")],
-        ),
+        ("sign-in-again", &[("email", "email"), ("password", "password"), ("sign-in", "sign_in"), ("use-another-account", "")]),
         ("choose-account", &[("continue-as", "continue_as"), ("use-another-account", "")]),
         ("consent", &[("allow", "decision"), ("deny", "decision")]),
         ("sign-out-confirm", &[("confirm-sign-out", "confirm_sign_out"), ("stay-signed-in", "stay_signed_in")]),
@@ -164,8 +165,7 @@ fn inputs_and_buttons_have_their_stable_names() {
     for (page, elements) in expected {
         let tags = tags(&pages[page]);
         for (id, name) in elements {
-            let (_, attributes) =
-                tags.iter().find(|(_, a)| a.get("id") == Some(id)).unwrap_or_else(|| panic!("{page}: no {id}"));
+            let (_, attributes) = tags.iter().find(|(_, a)| a.get("id") == Some(id)).unwrap_or_else(|| panic!("{page}: no {id}"));
             assert_eq!(attributes.get("name").copied().unwrap_or(""), *name, "{page}: {id}");
         }
     }
@@ -246,12 +246,14 @@ fn an_app_shows_what_its_client_registered() {
     assert_eq!(App { name: "…".to_owned(), ..App::default() }.initial(), "·");
 }
 
-/// Not a check: writes the sample pages and what they load into `$TESSERA_SAMPLES`, to be looked at.
+/// Writes the sample pages and what they load into `$TESSERA_SAMPLES`; serve that folder and look at them.
 #[test]
+#[ignore = "writes files to look at: TESSERA_SAMPLES=<folder> cargo test --lib samples -- --ignored"]
 fn samples_can_be_looked_at() {
-    let Some(folder) = std::env::var_os("TESSERA_SAMPLES").map(std::path::PathBuf::from) else { return };
+    let folder = std::path::PathBuf::from(std::env::var_os("TESSERA_SAMPLES").expect("TESSERA_SAMPLES names a folder"));
     std::fs::create_dir_all(folder.join("static")).unwrap();
-    let loaded = [(&assets::STYLE_PATH, assets::STYLE), (&assets::SUBMIT_PATH, assets::SUBMIT), (&assets::FAVICON_PATH, assets::FAVICON)];
+    let loaded =
+        [(&assets::STYLE_PATH, assets::STYLE), (&assets::SUBMIT_PATH, assets::SUBMIT), (&assets::FAVICON_PATH, assets::FAVICON)];
     for (path, content) in loaded {
         std::fs::write(folder.join(path.trim_start_matches('/')), content).unwrap();
     }

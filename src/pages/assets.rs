@@ -80,6 +80,8 @@ mod tests {
             ("link", "card", 4.5),
             ("link", "page", 4.5),
             ("link", "inset", 4.5),
+            ("link", "accent-wash", 4.5),
+            ("text", "accent-wash", 4.5),
             ("on-accent", "accent", 4.5),
             ("on-accent", "accent-hover", 4.5),
             ("danger", "card", 4.5),

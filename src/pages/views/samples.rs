@@ -1,4 +1,4 @@
-//! One of each page, for the tests and for looking at them: `TESSERA_SAMPLES=<folder> cargo test --lib samples`.
+//! One of each page, for the tests and for looking at them: `TESSERA_SAMPLES=<folder> cargo test --lib samples -- --ignored`.
 
 use std::time::Duration;
 

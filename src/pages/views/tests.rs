@@ -246,10 +246,11 @@ fn an_app_shows_what_its_client_registered() {
     assert_eq!(App { name: "…".to_owned(), ..App::default() }.initial(), "·");
 }
 
-/// Not a check: writes the sample pages and what they load into `$TESSERA_SAMPLES`, to be looked at.
+/// Writes the sample pages and what they load into `$TESSERA_SAMPLES`; serve that folder and look at them.
 #[test]
+#[ignore = "writes files to look at: TESSERA_SAMPLES=<folder> cargo test --lib samples -- --ignored"]
 fn samples_can_be_looked_at() {
-    let Some(folder) = std::env::var_os("TESSERA_SAMPLES").map(std::path::PathBuf::from) else { return };
+    let folder = std::path::PathBuf::from(std::env::var_os("TESSERA_SAMPLES").expect("TESSERA_SAMPLES names a folder"));
     std::fs::create_dir_all(folder.join("static")).unwrap();
     let loaded =
         [(&assets::STYLE_PATH, assets::STYLE), (&assets::SUBMIT_PATH, assets::SUBMIT), (&assets::FAVICON_PATH, assets::FAVICON)];

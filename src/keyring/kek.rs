@@ -96,7 +96,10 @@ impl KeyEncryptionKey {
     }
 
     fn to_base64url(&self) -> Zeroizing<String> {
-        Zeroizing::new(URL_SAFE_NO_PAD.encode(self.0.as_slice()))
+        // Room for the line feed of the file: a string that grows leaves its old, unwiped copy behind.
+        let mut text = Zeroizing::new(String::with_capacity(KEY_BYTES * 4 / 3 + 4));
+        URL_SAFE_NO_PAD.encode_string(self.0.as_slice(), &mut text);
+        text
     }
 
     /// Encrypts `secret` into a compact JWE. The same secret gives a different text each time.
@@ -153,7 +156,11 @@ fn create(path: &Path, key: &KeyEncryptionKey) -> std::io::Result<()> {
     let mut text = key.to_base64url();
     text.push('\n');
     let temporary = folder.join(format!(".master-key-{}", crate::model::secret::new_id()));
-    write_new(&temporary, text.as_bytes())?;
+    if let Err(error) = write_new(&temporary, text.as_bytes()) {
+        // Half a file is of no use, and that it could not be written is what the operator needs to know.
+        let _ = fs::remove_file(&temporary);
+        return Err(error);
+    }
     let linked = match fs::hard_link(&temporary, path) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
         // Some file systems have no hard links. Written in place, the file is still never overwritten.

@@ -116,8 +116,8 @@ impl PasswordHasher {
         self.run(password, hash, |hash, output| hash.with_output(output).to_string()).await
     }
 
-    /// Compares a password with a stored PHC string (argon2id, argon2i or argon2d, with the string's own parameters). `None` stands for a user who
-    /// does not exist: that takes the same time and is always `Wrong`.
+    /// Compares a password with a stored PHC string (argon2id, argon2i or argon2d, with the string's own parameters). `None` stands
+    /// for a user who does not exist: that takes the same time and is always `Wrong`.
     ///
     /// # Errors
     /// `Busy` if the queue is full, `TooLong`, `StoredHash` if the string is not one that we verify, `Internal`.

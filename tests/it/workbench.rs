@@ -70,7 +70,6 @@ async fn a_browser_opens_a_page() {
     assert_eq!(browser.client.title().await.unwrap(), "workbench");
     let picture = std::fs::read(browser.picture("workbench").await).unwrap();
     assert!(picture.starts_with(b"\x89PNG"));
-    browser.close().await;
 }
 
 #[tokio::test]
@@ -86,7 +85,7 @@ async fn a_process_is_listened_to_terminated_and_killed() {
 
     let mut terminated = start(&folders[0]);
     assert_eq!(terminated.line_with("ready").await, "ready");
-    terminated.terminate().await;
+    terminated.terminate();
     assert_eq!(terminated.ended().await.code(), Some(7));
     terminated.line_with("asked to end").await;
 

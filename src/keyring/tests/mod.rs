@@ -183,6 +183,8 @@ fn a_key_set_that_is_not_right_is_refused() {
     jwk.insert("kid".to_owned(), "mine".into());
     let other_kid = SigningKey { kid: "mine".to_owned(), public_jwk: Value::Object(jwk).to_string(), ..EC.clone() };
     assert!(matches!(load(other_kid), KeyError::Mismatch { .. }));
+    let other_column = SigningKey { kid: EC_OTHER.kid.clone(), ..EC.clone() };
+    assert!(matches!(load(other_column), KeyError::Mismatch { .. }));
     let other_alg = SigningKey { alg: Algorithm::Rs256, ..EC.clone() };
     assert!(matches!(load(other_alg), KeyError::Unusable { .. }));
     let no_key = SigningKey { private_jwe: KEK.seal(b"no key").unwrap(), ..EC.clone() };

@@ -98,10 +98,9 @@ impl Process {
     }
 
     /// Sends SIGTERM, on which requests in flight are finished.
-    pub async fn terminate(&self) {
-        let id = self.child.id().expect("tessera is running").to_string();
-        let sent = Command::new("kill").args(["-TERM", &id]).status().await.unwrap();
-        assert!(sent.success(), "SIGTERM was not sent");
+    pub fn terminate(&self) {
+        let id = self.child.id().expect("tessera is running");
+        assert!(signal("TERM", &id.to_string()), "SIGTERM was not sent");
     }
 
     /// Waits until the process has ended.
@@ -116,6 +115,12 @@ impl Drop for Process {
             eprintln!("what tessera wrote:\n{}", self.log().join("\n"));
         }
     }
+}
+
+/// Sends the signal `name` to a process, or to the group `-<id>`: by a shell, whose `kill` is always there. False if there is no such process.
+pub fn signal(name: &str, target: &str) -> bool {
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", r#"kill -s "$1" -- "$2""#, "sh", name, target]).stderr(Stdio::null()).status().unwrap().success()
 }
 
 fn follow(stream: impl AsyncRead + Unpin + Send + 'static, log: Arc<Log>) {

@@ -1,1 +1,42 @@
-//! x
+//! Facts about this installation that are made once, at its first start.
+
+use super::engine::fetch_optional;
+use super::{Conn, StoreError, Tx};
+
+const GET: &str = "SELECT value FROM installation WHERE name = $1";
+// The update that changes nothing makes RETURNING give the row that is there: one statement, and no race between two first starts.
+const PUT_IF_ABSENT: &str = "INSERT INTO installation (name, value) VALUES ($1, $2)
+    ON CONFLICT (name) DO UPDATE SET value = installation.value RETURNING value";
+
+pub(super) const STATEMENTS: &[&str] = &[GET, PUT_IF_ABSENT];
+
+/// The value stored under `name`.
+pub async fn get(conn: &mut Conn, name: &str) -> Result<Option<String>, StoreError> {
+    let row: Option<(String,)> = fetch_optional!(conn, GET, name)?;
+    Ok(row.map(|(value,)| value))
+}
+
+/// Stores `value` under `name` unless there is one already, and gives the one that is stored.
+pub async fn put_if_absent(tx: &mut Tx, name: &str, value: &str) -> Result<String, StoreError> {
+    let row: Option<(String,)> = fetch_optional!(tx, PUT_IF_ABSENT, name, value)?;
+    row.map(|(value,)| value).ok_or(StoreError::Sql(sqlx::Error::RowNotFound))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::revocations::tests::test_stores;
+
+    #[tokio::test]
+    async fn the_first_value_stays() {
+        for test in test_stores().await {
+            let mut tx = test.store.begin().await.unwrap();
+            assert_eq!(get(&mut tx, "colour").await.unwrap(), None);
+            assert_eq!(put_if_absent(&mut tx, "colour", "red").await.unwrap(), "red");
+            assert_eq!(put_if_absent(&mut tx, "colour", "blue").await.unwrap(), "red");
+            tx.commit().await.unwrap();
+            let mut conn = test.store.read().await.unwrap();
+            assert_eq!(get(&mut conn, "colour").await.unwrap().as_deref(), Some("red"));
+        }
+    }
+}

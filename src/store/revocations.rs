@@ -1,1 +1,85 @@
-//! x
+//! The revocation log: appended to in the transaction of the change that it reports (DESIGN §5). What it means is `revocation/`'s.
+//!
+//! Kinds that this binary does not know (a newer replica may write them during an upgrade) are not read: they would otherwise stop
+//! the reading of those that it does know.
+
+use super::engine::{execute, fetch_all, fetch_optional};
+use super::{Conn, StoreError, Tx};
+use crate::clock::Timestamp;
+use crate::model::Revocation;
+
+macro_rules! columns {
+    () => {
+        "seq, kind, id, not_before, expires_at"
+    };
+}
+
+// The counter's row stays locked until the transaction ends, so the next number is given only after the last one is committed.
+const TAKE_NUMBERS: &str = "UPDATE revocation_counter SET seq = seq + $1 WHERE one = 1 RETURNING seq";
+const INSERT: &str = concat!("INSERT INTO revocations (", columns!(), ") VALUES ($1, $2, $3, $4, $5)");
+const LAST_SEQ: &str = "SELECT seq FROM revocation_counter WHERE one = 1";
+const SINCE: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM revocations WHERE seq > $1 AND expires_at > $2 AND kind IN ('token', 'session', 'user', 'client', 'key')
+    ORDER BY seq LIMIT $3"
+);
+const FIND_FOR: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM revocations WHERE expires_at > $1 AND ((kind = 'token' AND id = $2) OR (kind = 'session' AND id = $3)
+    OR (kind = 'user' AND id = $4) OR (kind = 'client' AND id = $5) OR (kind = 'key' AND id = $6)) ORDER BY seq"
+);
+// In portions: on SQLite one long statement would keep every other writer waiting.
+const PURGE: &str =
+    "DELETE FROM revocations WHERE seq IN (SELECT seq FROM revocations WHERE expires_at <= $1 ORDER BY expires_at LIMIT 1000)";
+
+pub(super) const STATEMENTS: &[&str] = &[TAKE_NUMBERS, INSERT, LAST_SEQ, SINCE, FIND_FOR, PURGE];
+
+/// Appends `entries` and gives them back with their numbers. To be the last thing in its transaction: other writers of the log wait.
+pub async fn append(tx: &mut Tx, mut entries: Vec<Revocation>) -> Result<Vec<Revocation>, StoreError> {
+    if entries.is_empty() {
+        return Ok(entries);
+    }
+    let count = i64::try_from(entries.len()).unwrap_or(i64::MAX);
+    let row: Option<(i64,)> = fetch_optional!(tx, TAKE_NUMBERS, count)?;
+    let (last,) = row.ok_or(StoreError::Sql(sqlx::Error::RowNotFound))?;
+    for (seq, entry) in (last - count + 1..).zip(&mut entries) {
+        entry.seq = seq;
+        execute!(tx, INSERT, seq, entry.kind, &entry.id, entry.not_before, entry.expires_at)?;
+    }
+    Ok(entries)
+}
+
+/// The number of the last entry that is committed; 0 if there never was one.
+pub async fn last_seq(conn: &mut Conn) -> Result<i64, StoreError> {
+    let row: Option<(i64,)> = fetch_optional!(conn, LAST_SEQ)?;
+    row.map(|(seq,)| seq).ok_or(StoreError::Sql(sqlx::Error::RowNotFound))
+}
+
+/// The first `limit` entries after `seq` that are in force at `now`, in order. With `seq` 0: all that are in force.
+pub async fn since(conn: &mut Conn, seq: i64, now: Timestamp, limit: i64) -> Result<Vec<Revocation>, StoreError> {
+    fetch_all!(conn, SINCE, seq, now, limit)
+}
+
+/// The entries in force at `now` that name any of one token's identifiers. Cut-offs are for the caller to compare with `iat`.
+pub async fn find_for(
+    conn: &mut Conn,
+    jti: &str,
+    sid: Option<&str>,
+    sub: Option<&str>,
+    client_id: &str,
+    kid: &str,
+    now: Timestamp,
+) -> Result<Vec<Revocation>, StoreError> {
+    fetch_all!(conn, FIND_FOR, now, jti, sid, sub, client_id, kid)
+}
+
+/// Deletes up to 1000 entries that expired at or before `before`, and says how many. Numbers are never given again.
+pub async fn purge(tx: &mut Tx, before: Timestamp) -> Result<u64, StoreError> {
+    execute!(tx, PURGE, before)
+}
+
+#[cfg(test)]
+#[path = "revocations_tests.rs"]
+pub(crate) mod tests;

@@ -1,7 +1,7 @@
 //! Log lines on standard error: for people on a terminal, one JSON object a line otherwise. Both have the moment in UTC, the level,
 //! the room it comes from, the message, its fields, and the request's number if there is one.
 
-use std::fmt::{self, Write};
+use std::fmt;
 use std::io::{self, IsTerminal};
 
 use serde_json::{Map, Value};

@@ -1,7 +1,17 @@
 //! One validated configuration, made once at start: defaults, then `tessera.toml`, then `TESSERA_*`. Here is what there is;
-//! `load` reads and checks it.
+//! `load` reads it, `validate` checks what one value cannot say about itself.
 
+mod client_rules;
+mod environment;
+mod file;
+mod keys;
 mod load;
+mod masking;
+mod problem;
+mod show;
+#[cfg(test)]
+mod tests;
+mod validate;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,9 +21,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::client::{ClientMetadata, PkcePolicy};
 
-pub use load::*;
+pub use client_rules::{STANDARD_SCOPES, check_client};
+pub use load::{Effective, Source, load};
+pub use problem::{ConfigError, Problem};
 
-/// Everything an operator can set. All times are whole seconds.
+/// Everything an operator can set. All times are whole seconds. `keys` lists every key with what it may be.
+///
+/// Four of the parts hold secrets; their `Debug` in `masking` does not print them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
@@ -47,7 +61,7 @@ pub struct Config {
 }
 
 /// `[database]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Database {
     /// `sqlite:<path>` or `postgres://user:password@host/name`. Secret, since it may hold a password.
@@ -59,7 +73,7 @@ pub struct Database {
 }
 
 /// `[redis]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Redis {
     /// `redis://…` or `rediss://…`; secret. Without it, the denylist and the rate limits live in this process.
@@ -70,7 +84,7 @@ pub struct Redis {
 }
 
 /// `[keys]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Keys {
     /// The key-encryption key, 256 bits in base64url; secret. Usually `TESSERA_MASTER_KEY` or `TESSERA_MASTER_KEY_FILE`.
@@ -194,7 +208,7 @@ pub struct CustomScope {
 }
 
 /// `[[clients]]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct DeclaredClient {
     pub client_id: String,
     /// At least 32 characters; secret.

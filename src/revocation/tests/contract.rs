@@ -251,6 +251,8 @@ async fn redis_forgets_after_expiry_and_distrusts_what_it_did_not_write() {
     let denylist = InRedis::new(connection.clone(), &prefix);
     add(&denylist, &[token("j"), entry(RevocationKind::User, "u", Some(5))]).await;
     let key = format!("{prefix}deny:token:j");
+    let sooner = Revocation { expires_at: NOW + Duration::from_secs(1), ..token("j") };
+    assert_eq!(denylist.apply(0, 1, &[sooner], NOW).await.unwrap(), 2, "an older entry again, which must not shorten it");
     let lives: i64 = redis::cmd("TTL").arg(&key).query_async(&mut connection).await.unwrap();
     assert!((3600..=3660).contains(&lives), "{lives}");
     let value: String = redis::cmd("GET").arg(format!("{prefix}deny:user:u")).query_async(&mut connection).await.unwrap();

@@ -4,7 +4,7 @@ use crate::app::App;
 use crate::clock::Timestamp;
 use crate::error::OAuthError;
 use crate::model::User;
-use crate::revocation::wait_to_mint;
+use crate::oidc::mint;
 use crate::store::{sessions, users};
 
 /// Reads the account, and gives the moment that tokens are issued at. It is taken *before* the account is read: whatever cuts
@@ -27,7 +27,7 @@ pub(super) async fn load(app: &App, user_id: &str, authorized_at: Timestamp) -> 
         if user.cut_off() <= issued_at.seconds() {
             return Ok((user, issued_at));
         }
-        wait_to_mint(&app.clock, user.cut_off()).await;
+        mint::wait_for_cut_off(app, user.cut_off()).await?;
     }
 }
 

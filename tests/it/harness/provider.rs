@@ -114,8 +114,7 @@ impl Provider {
 
     /// A browser in which `user` is signed in.
     pub async fn signed_in(&self, user: &User) -> Browser {
-        let started =
-            lifecycle::session::start(&self.app, &Actor::default(), &user.id, &["pwd"], "Test", None).await.unwrap();
+        let started = lifecycle::session::start(&self.app, &Actor::default(), &user.id, &["pwd"], "Test", None).await.unwrap();
         let mut browser = self.browser();
         browser.cookies.insert(self.app.issuer.cookies.session.to_owned(), started.cookie.expose().to_owned());
         browser
@@ -142,7 +141,8 @@ impl Provider {
 
     /// Redeems a code.
     pub async fn redeem(&self, client: &TestClient, code: &str) -> Response {
-        let form = [("grant_type", "authorization_code"), ("code", code), ("redirect_uri", REDIRECT_URI), ("code_verifier", VERIFIER)];
+        let form =
+            [("grant_type", "authorization_code"), ("code", code), ("redirect_uri", REDIRECT_URI), ("code_verifier", VERIFIER)];
         self.post(client, "/token", &form).await
     }
 
@@ -189,7 +189,9 @@ impl TestClient {
         let mut request = Request::post(path).header(CONTENT_TYPE, "application/x-www-form-urlencoded");
         match (self.method, &self.secret) {
             (AuthMethod::ClientSecretBasic, Some(secret)) => request = request.header(AUTHORIZATION, basic(&self.id, secret)),
-            (AuthMethod::ClientSecretPost, Some(secret)) => form.extend([("client_id", self.id.as_str()), ("client_secret", secret)]),
+            (AuthMethod::ClientSecretPost, Some(secret)) => {
+                form.extend([("client_id", self.id.as_str()), ("client_secret", secret)])
+            }
             _ => form.push(("client_id", &self.id)),
         }
         request.body(Body::from(encode(&form))).unwrap()

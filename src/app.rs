@@ -1,10 +1,10 @@
 //! What a request may need, made once at start.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::Context;
-use redis::aio::ConnectionManager;
 
 use crate::client_cache::ClientCache;
 use crate::clock::{Clock, Timestamp};
@@ -16,7 +16,7 @@ use crate::keyring::{KeyEncryptionKey, KeySet, Keyring};
 use crate::lifecycle;
 use crate::oidc::metadata::Documents;
 use crate::password::PasswordHasher;
-use crate::revocation::Revocations;
+use crate::revocation::{self, Revocations};
 use crate::root_secret::DerivedKeys;
 use crate::store::{Store, signing_keys};
 use crate::telemetry::Metrics;
@@ -30,11 +30,13 @@ pub struct App {
     pub key_encryption_key: Arc<KeyEncryptionKey>,
     pub keyring: Keyring,
     pub secrets: DerivedKeys,
-    pub revocations: Arc<Revocations>,
+    pub revocations: Revocations,
     pub clients: ClientCache,
     pub passwords: PasswordHasher,
     pub limits: RateLimiter,
-    pub metrics: Metrics,
+    pub metrics: Arc<Metrics>,
+    /// Set when the provider is about to stop: it is not ready then, so that no new work is sent to it.
+    pub draining: AtomicBool,
     pub documents: Documents,
 }
 
@@ -95,27 +97,33 @@ impl App {
     /// In words for an operator.
     pub async fn with_store(config: Config, clock: Clock, store: Store) -> anyhow::Result<Arc<Self>> {
         let key_encryption_key = match &config.keys.master_key {
-            Some(text) => KeyEncryptionKey::from_base64url(text.expose()).context("keys.master_key")?,
+            Some(text) => KeyEncryptionKey::from_base64url(text).context("keys.master_key")?,
             None => KeyEncryptionKey::read_or_create(&config.keys.master_key_path)?,
         };
         let secrets = DerivedKeys::load_or_create(&store, &key_encryption_key).await?;
         let redis = match &config.redis.url {
-            Some(url) => Some(connect_redis(url.expose()).await?),
+            Some(url) => Some(revocation::connect_redis(url.as_str())?),
             None => None,
         };
-        let revocations = Revocations::start(store.clone(), redis.clone(), &config.redis.prefix, clock.clone()).await?;
-        let metrics = Metrics::new();
+        let prefix = config.redis.prefix.as_str();
+        let revocations = Revocations::start(store.clone(), redis.clone().map(|redis| (redis, prefix)), clock.clone()).await?;
+        let issuer = Issuer::new(&config.issuer);
+        let metrics = match config.metrics_listen {
+            Some(_) => Metrics::on(&issuer.path),
+            None => Metrics::off(),
+        };
         let passwords = &config.passwords;
         let app = Arc::new(Self {
-            issuer: Issuer::new(&config.issuer),
+            issuer,
             keyring: Keyring::new(KeySet::load(&[], &key_encryption_key)?),
             key_encryption_key: Arc::new(key_encryption_key),
             secrets,
             revocations,
             clients: ClientCache::default(),
             passwords: PasswordHasher::new(passwords.memory_kib, passwords.iterations, passwords.parallelism, passwords.queue)?,
-            limits: redis.map_or_else(RateLimiter::local, |redis| RateLimiter::redis(redis, &config.redis.prefix)),
-            metrics,
+            limits: redis.map_or_else(RateLimiter::local, |redis| RateLimiter::redis(redis, prefix)),
+            metrics: Arc::new(metrics),
+            draining: AtomicBool::new(false),
             documents: Documents::new(&config),
             clock,
             store,
@@ -149,23 +157,17 @@ impl App {
     }
 }
 
-/// Connects to Redis. The connection mends itself afterwards; at start it must be there, so that a wrong address is noticed.
-async fn connect_redis(url: &str) -> anyhow::Result<ConnectionManager> {
-    let client = redis::Client::open(url).context("redis.url")?;
-    Ok(ConnectionManager::new(client).await.context("Redis does not answer")?)
-}
-
 /// Opens the database that `config` names; on SQLite its folder is made.
 ///
 /// # Errors
 /// In words for an operator.
 pub async fn open_store(config: &Config) -> anyhow::Result<Store> {
     let database = &config.database;
-    if let Some(path) = database.url.expose().strip_prefix("sqlite:")
+    if let Some(path) = database.url.strip_prefix("sqlite:")
         && let Some(folder) = std::path::Path::new(path.trim_start_matches("//")).parent()
         && !folder.as_os_str().is_empty()
     {
         std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
     }
-    Ok(Store::open(database.url.expose(), database.durable, database.max_connections).await?)
+    Ok(Store::open(&database.url, database.durable, database.max_connections).await?)
 }

@@ -21,7 +21,10 @@ const RETIRED_KEYS_KEPT_FOR: Duration = Duration::from_secs(2 * 86_400);
 
 /// Starts everything that runs beside requests, until `stop` says so.
 pub fn spawn(app: &Arc<App>, stop: watch::Receiver<bool>) {
-    tokio::spawn(Arc::clone(&app.revocations).follow_until(stop.clone()));
+    let mut stopped = stop.clone();
+    app.revocations.spawn_follower(async move {
+        let _ = stopped.wait_for(|stop| *stop).await;
+    });
     tokio::spawn(every(KEYS_EVERY, stop.clone(), Arc::clone(app), async |app: &App| app.reload_keys().await));
     tokio::spawn(every(CLEAN_UP_EVERY, stop, Arc::clone(app), async |app: &App| Ok(clean_up(app).await?)));
 }
@@ -61,5 +64,7 @@ pub async fn clean_up(app: &App) -> Result<(), StoreError> {
     token_families::purge(&mut tx, before).await?;
     sessions::purge(&mut tx, before).await?;
     signing_keys::delete_retired(&mut tx, now.minus(RETIRED_KEYS_KEPT_FOR)).await?;
-    tx.commit().await
+    tx.commit().await?;
+    app.revocations.purge().await?;
+    Ok(())
 }

@@ -65,8 +65,9 @@ pub fn router(app: &Arc<App>) -> Router {
             .route(&format!("/.well-known/oauth-authorization-server{path}"), get(metadata::provider))
             .nest(path, all),
     };
-    all.layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(from_fn_with_state(Arc::clone(app), telemetry::measure))
-        .layer(from_fn(request_id))
-        .with_state(Arc::clone(app))
+    let all = all.layer(DefaultBodyLimit::max(MAX_BODY)).layer(from_fn(request_id)).with_state(Arc::clone(app));
+    match app.metrics.is_on() {
+        true => all.layer(from_fn_with_state(Arc::clone(&app.metrics), telemetry::count_requests)),
+        false => all,
+    }
 }

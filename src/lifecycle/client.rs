@@ -1,7 +1,5 @@
 //! A client is registered, changed, given a new secret, disabled, enabled or deleted.
 
-use std::time::Duration;
-
 use serde_json::Map;
 
 use super::{detail, record};
@@ -10,7 +8,7 @@ use crate::client_cache;
 use crate::clock::Timestamp;
 use crate::config::DeclaredClient;
 use crate::model::{Actor, AuditKind, Client, ClientMetadata, Json, Revocation, Secret};
-use crate::revocation::entries;
+use crate::revocation;
 use crate::store::{StoreError, Tx, clients};
 
 /// Registers a client. Gives its secret, if its authentication method has one: it is not to be had again.
@@ -54,7 +52,7 @@ pub async fn rotate_secret(app: &App, actor: &Actor, id: &str, compromised: bool
     let secret = Secret::random();
     let mut tx = app.store.begin().await?;
     clients::set_secret(&mut tx, id, Some(&app.secrets.client_secret_hash(&secret)), now).await?;
-    let revocations = if compromised { vec![cut_off(app, &mut tx, id, now).await?] } else { Vec::new() };
+    let revocations = if compromised { vec![cut_off(&mut tx, id, now).await?] } else { Vec::new() };
     record(&mut tx, actor, AuditKind::ClientSecretRotated, format!("client:{id}"), detail("compromised", compromised), now)
         .await?;
     app.revocations.commit(tx, revocations).await?;
@@ -69,7 +67,7 @@ pub async fn disable(app: &App, actor: &Actor, id: &str) -> Result<bool, StoreEr
     if !clients::set_disabled(&mut tx, id, Some(now), now).await? {
         return Ok(false);
     }
-    let revocation = cut_off(app, &mut tx, id, now).await?;
+    let revocation = cut_off(&mut tx, id, now).await?;
     record(&mut tx, actor, AuditKind::ClientDisabled, format!("client:{id}"), Map::new(), now).await?;
     app.revocations.commit(tx, vec![revocation]).await?;
     app.clients.forget(id);
@@ -93,7 +91,7 @@ pub async fn enable(app: &App, actor: &Actor, id: &str) -> Result<bool, StoreErr
 pub async fn delete(app: &App, actor: &Actor, id: &str) -> Result<bool, StoreError> {
     let now = app.now();
     let mut tx = app.store.begin().await?;
-    let revocation = cut_off(app, &mut tx, id, now).await?;
+    let revocation = cut_off(&mut tx, id, now).await?;
     if !clients::delete(&mut tx, id).await? {
         return Ok(false);
     }
@@ -108,7 +106,7 @@ pub async fn delete(app: &App, actor: &Actor, id: &str) -> Result<bool, StoreErr
 pub async fn apply_declared(app: &App, declared: &[DeclaredClient]) -> Result<(), StoreError> {
     let now = app.now();
     for declaration in declared {
-        let secret = declaration.client_secret.as_ref().map(|secret| Secret::new(secret.expose()));
+        let secret = declaration.client_secret.as_ref().map(|secret| Secret::new(secret.as_str()));
         let wanted = new_client(app, &declaration.client_id, declaration.metadata.clone(), secret.as_ref(), true, now);
         let mut tx = app.store.begin().await?;
         match clients::find(&mut tx, &wanted.id).await? {
@@ -148,8 +146,8 @@ fn new_client(app: &App, id: &str, metadata: ClientMetadata, secret: Option<&Sec
 
 /// Refuses what the client was given until now. Another replica may know the client as it was for as long as its cache holds
 /// it, so the cut-off lies that much later.
-async fn cut_off(app: &App, tx: &mut Tx, id: &str, now: Timestamp) -> Result<Revocation, StoreError> {
-    let not_before = (now + client_cache::FRESH_FOR + Duration::from_micros(1)).seconds_rounded_up();
-    clients::set_tokens_not_before(tx, id, not_before, now).await?;
-    Ok(entries::client(id, not_before, now, app.leeway()))
+async fn cut_off(tx: &mut Tx, id: &str, now: Timestamp) -> Result<Revocation, StoreError> {
+    let moment = now + client_cache::FRESH_FOR;
+    clients::set_tokens_not_before(tx, id, moment.seconds_rounded_up(), now).await?;
+    Ok(revocation::client(id, moment))
 }

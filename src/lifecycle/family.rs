@@ -4,14 +4,14 @@ use super::{detail, record};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::model::{Actor, AuditKind, AuthorizationCode, Revocation, TokenFamily};
-use crate::revocation::entries;
+use crate::revocation;
 use crate::store::{StoreError, Tx, authorization, grants, sessions, token_families};
 
 /// Ends one family and every access token that came with it (RFC 7009 §2.1).
 pub async fn revoke(app: &App, actor: &Actor, family: &TokenFamily) -> Result<(), StoreError> {
     let now = app.now();
     let mut tx = app.store.begin().await?;
-    let revocations = end(app, &mut tx, &family.id, now).await?;
+    let revocations = end(&mut tx, &family.id, now).await?;
     record(
         &mut tx,
         actor,
@@ -29,8 +29,8 @@ pub async fn revoke(app: &App, actor: &Actor, family: &TokenFamily) -> Result<()
 pub async fn end_stolen(app: &App, actor: &Actor, family: &TokenFamily) -> Result<(), StoreError> {
     let now = app.now();
     let mut tx = app.store.begin().await?;
-    let mut revocations = end(app, &mut tx, &family.id, now).await?;
-    revocations.push(entries::session(family.access_token_sid(), now, app.leeway()));
+    let mut revocations = end(&mut tx, &family.id, now).await?;
+    revocations.push(revocation::session(family.access_token_sid(), now));
     if !family.offline {
         sessions::end(&mut tx, &family.session_id, now).await?;
     }
@@ -52,10 +52,10 @@ pub async fn end_replayed_code(app: &App, actor: &Actor, code: &AuthorizationCod
     let mut tx = app.store.begin().await?;
     let mut revocations = Vec::new();
     if let Some(family_id) = &code.family_id {
-        revocations.extend(end(app, &mut tx, family_id, now).await?);
+        revocations.extend(end(&mut tx, family_id, now).await?);
     }
     if let (Some(jti), Some(expires_at)) = (&code.access_token_jti, code.access_token_expires_at) {
-        revocations.push(entries::token(jti, expires_at, app.leeway()));
+        revocations.push(revocation::token(jti, expires_at));
     }
     record(
         &mut tx,
@@ -77,11 +77,11 @@ pub async fn remove_app(app: &App, actor: &Actor, user_id: &str, client_id: &str
     let mut revocations = Vec::new();
     for family in token_families::live_of_user(&mut tx, user_id, now).await? {
         if family.client_id == client_id {
-            revocations.extend(end(app, &mut tx, &family.id, now).await?);
+            revocations.extend(end(&mut tx, &family.id, now).await?);
         }
     }
     for (jti, expires_at) in authorization::live_access_tokens(&mut tx, user_id, client_id, now).await? {
-        revocations.push(entries::token(&jti, expires_at, app.leeway()));
+        revocations.push(revocation::token(&jti, expires_at));
     }
     record(&mut tx, actor, AuditKind::ConsentRemoved, format!("user:{user_id}"), detail("client_id", client_id), now).await?;
     app.revocations.commit(tx, revocations).await
@@ -89,8 +89,8 @@ pub async fn remove_app(app: &App, actor: &Actor, user_id: &str, client_id: &str
 
 /// Ends a family in `tx`, and gives the revocations of its access tokens. The update comes first: it waits for a refresh that
 /// is under way, whose token the query then sees.
-async fn end(app: &App, tx: &mut Tx, family_id: &str, now: Timestamp) -> Result<Vec<Revocation>, StoreError> {
+async fn end(tx: &mut Tx, family_id: &str, now: Timestamp) -> Result<Vec<Revocation>, StoreError> {
     token_families::revoke(tx, family_id, now).await?;
     let live = token_families::live_access_tokens(tx, family_id, now).await?;
-    Ok(live.iter().map(|(jti, expires_at)| entries::token(jti, *expires_at, app.leeway())).collect())
+    Ok(live.iter().map(|(jti, expires_at)| revocation::token(jti, *expires_at)).collect())
 }

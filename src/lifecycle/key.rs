@@ -7,7 +7,7 @@ use crate::app::App;
 use crate::clock::Timestamp;
 use crate::keyring;
 use crate::model::{Actor, Algorithm, AuditKind, KeyState, SigningKey};
-use crate::revocation::entries;
+use crate::revocation;
 use crate::store::signing_keys;
 
 /// How long resource servers may keep the JWKS (`Cache-Control: max-age`).
@@ -115,7 +115,7 @@ pub async fn revoke(app: &App, actor: &Actor, kid: &str) -> anyhow::Result<bool>
         signing_keys::insert(&mut tx, &next).await?;
     }
     record(&mut tx, actor, AuditKind::KeyRevoked, format!("key:{kid}"), detail("alg", key.alg.as_str()), now).await?;
-    app.revocations.commit(tx, vec![entries::key(kid, now, app.leeway())]).await?;
+    app.revocations.commit(tx, vec![revocation::key(kid, now)]).await?;
     make_missing(app).await?;
     app.reload_keys().await?;
     Ok(true)

@@ -8,7 +8,7 @@ use super::{detail, record};
 use crate::app::App;
 use crate::model::secret::new_id;
 use crate::model::{Actor, AuditKind, Json, Secret, Session};
-use crate::revocation::entries;
+use crate::revocation;
 use crate::store::{StoreError, sessions};
 
 /// What a browser says of itself is cut to this many characters.
@@ -67,7 +67,7 @@ pub async fn start(
     if let Some(previous) = previous
         && sessions::end(&mut tx, &previous.id, now).await?
     {
-        revocations.push(entries::session(&previous.id, now, app.leeway()));
+        revocations.push(revocation::session(&previous.id, now));
         record(
             &mut tx,
             &actor,
@@ -90,7 +90,7 @@ pub async fn end(app: &App, actor: &Actor, kind: AuditKind, session_id: &str) ->
         return Ok(false);
     }
     record(&mut tx, actor, kind, format!("session:{session_id}"), Map::new(), now).await?;
-    app.revocations.commit(tx, vec![entries::session(session_id, now, app.leeway())]).await?;
+    app.revocations.commit(tx, vec![revocation::session(session_id, now)]).await?;
     Ok(true)
 }
 
@@ -101,7 +101,7 @@ pub async fn end_all(app: &App, actor: &Actor, user_id: &str, except: Option<&st
     let mut revocations = Vec::new();
     for session in sessions::live_of_user(&mut tx, user_id, now).await? {
         if Some(session.id.as_str()) != except && sessions::end(&mut tx, &session.id, now).await? {
-            revocations.push(entries::session(&session.id, now, app.leeway()));
+            revocations.push(revocation::session(&session.id, now));
             record(&mut tx, actor, AuditKind::SessionEnded, format!("session:{}", session.id), Map::new(), now).await?;
         }
     }

@@ -8,7 +8,7 @@ use super::{detail, record};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::model::{Actor, AuditKind, Revocation, User};
-use crate::revocation::entries;
+use crate::revocation;
 use crate::store::{StoreError, Tx, credentials, sessions, users};
 
 /// Adds an account, with a password hash if there is one. A UNIQUE violation means that the e-mail address is taken.
@@ -29,7 +29,7 @@ pub async fn change_password(app: &App, actor: &Actor, user_id: &str, password_h
     let now = app.now();
     let mut tx = app.store.begin().await?;
     credentials::set_password_hash(&mut tx, user_id, password_hash, now).await?;
-    let revocations = cut_off(app, &mut tx, user_id, now).await?;
+    let revocations = cut_off(&mut tx, user_id, now).await?;
     record(&mut tx, actor, AuditKind::PasswordChanged, format!("user:{user_id}"), Map::new(), now).await?;
     app.revocations.commit(tx, revocations).await
 }
@@ -38,7 +38,7 @@ pub async fn change_password(app: &App, actor: &Actor, user_id: &str, password_h
 pub async fn sign_out_everywhere(app: &App, actor: &Actor, user_id: &str) -> Result<(), StoreError> {
     let now = app.now();
     let mut tx = app.store.begin().await?;
-    let revocations = cut_off(app, &mut tx, user_id, now).await?;
+    let revocations = cut_off(&mut tx, user_id, now).await?;
     record(&mut tx, actor, AuditKind::SignedOut, format!("user:{user_id}"), detail("everywhere", true), now).await?;
     app.revocations.commit(tx, revocations).await
 }
@@ -50,7 +50,7 @@ pub async fn disable(app: &App, actor: &Actor, user_id: &str) -> Result<bool, St
     if !users::set_disabled(&mut tx, user_id, Some(now), now).await? {
         return Ok(false);
     }
-    let revocations = cut_off(app, &mut tx, user_id, now).await?;
+    let revocations = cut_off(&mut tx, user_id, now).await?;
     record(&mut tx, actor, AuditKind::UserDisabled, format!("user:{user_id}"), Map::new(), now).await?;
     app.revocations.commit(tx, revocations).await?;
     Ok(true)
@@ -72,7 +72,7 @@ pub async fn enable(app: &App, actor: &Actor, user_id: &str) -> Result<bool, Sto
 pub async fn delete(app: &App, actor: &Actor, user_id: &str) -> Result<bool, StoreError> {
     let now = app.now();
     let mut tx = app.store.begin().await?;
-    let revocations = cut_off(app, &mut tx, user_id, now).await?;
+    let revocations = cut_off(&mut tx, user_id, now).await?;
     if !users::delete(&mut tx, user_id).await? {
         return Ok(false);
     }
@@ -84,12 +84,12 @@ pub async fn delete(app: &App, actor: &Actor, user_id: &str) -> Result<bool, Sto
 /// Moves the person's cut-off to `now` and ends their sessions, in `tx`.
 ///
 /// `password_changed_at` is the cut-off of refresh tokens and sessions, so that one column answers for all three causes.
-async fn cut_off(app: &App, tx: &mut Tx, user_id: &str, now: Timestamp) -> Result<Vec<Revocation>, StoreError> {
+async fn cut_off(tx: &mut Tx, user_id: &str, now: Timestamp) -> Result<Vec<Revocation>, StoreError> {
     users::set_password_changed(tx, user_id, now).await?;
-    let mut revocations = vec![entries::user(user_id, now.seconds_rounded_up(), now, app.leeway())];
+    let mut revocations = vec![revocation::user(user_id, now)];
     for session in sessions::live_of_user(tx, user_id, now).await? {
         sessions::end(tx, &session.id, now).await?;
-        revocations.push(entries::session(&session.id, now, app.leeway()));
+        revocations.push(revocation::session(&session.id, now));
     }
     Ok(revocations)
 }

@@ -10,9 +10,9 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use crate::app::App;
-use crate::config::Config;
+use crate::config::{Config, STANDARD_SCOPES};
 use crate::keyring;
-use crate::oidc::{mint, scopes};
+use crate::oidc::mint;
 
 /// Resource servers may keep the key set for ten minutes: `lifecycle::key::JWKS_MAX_AGE`.
 const CACHE: HeaderValue = HeaderValue::from_static("public, max-age=600");
@@ -50,7 +50,8 @@ pub async fn jwks(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
 fn provider_metadata(config: &Config) -> Value {
     let issuer = config.issuer.trim_end_matches('/');
     let at = |path: &str| format!("{issuer}{path}");
-    let scopes: Vec<&str> = scopes::STANDARD.into_iter().chain(config.scopes.iter().map(|scope| scope.name.as_str())).collect();
+    let scopes: Vec<&str> =
+        STANDARD_SCOPES.iter().copied().chain(config.scopes.iter().map(|scope| scope.name.as_str())).collect();
     let mut claims = vec![
         "iss",
         "sub",

@@ -17,7 +17,7 @@ use crate::model::{Actor, AuditKind, Client, Secret};
 use crate::oidc::access_token::{self, Refusal};
 use crate::oidc::client_auth;
 use crate::oidc::token::form;
-use crate::revocation::entries;
+use crate::revocation;
 use crate::store::token_families;
 
 /// `POST /revoke`. A token that is unknown or expired is as good as revoked: 200 (RFC 7009 §2.2).
@@ -45,7 +45,7 @@ async fn revoke_access_token(app: &App, client: &Client, actor: &Actor, token: &
     let mut tx = app.store.begin().await?;
     let detail = lifecycle::detail("client_id", client.id.as_str());
     lifecycle::record(&mut tx, actor, AuditKind::TokenRevoked, format!("token:{}", token.jti), detail, now).await?;
-    let entry = entries::token(&token.jti, Timestamp::from_seconds(token.exp), app.leeway());
+    let entry = revocation::token(&token.jti, Timestamp::from_seconds(token.exp));
     app.revocations.commit(tx, vec![entry]).await?;
     Ok(())
 }

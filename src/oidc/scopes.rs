@@ -1,15 +1,12 @@
 //! Which scope values there are and which a client may have.
 
-use crate::config::Config;
+use crate::config::{Config, STANDARD_SCOPES};
 use crate::error::{ErrorCode, OAuthError};
 use crate::model::{Client, ScopeSet};
 
-/// The scope values that this provider knows by itself (OpenID Connect Core §5.4, §11, and ours: `roles`, `groups`).
-pub const STANDARD: [&str; 8] = ["openid", "profile", "email", "phone", "address", "offline_access", "roles", "groups"];
-
 /// Whether `scope` is one of ours or one of the operator's.
 pub fn is_known(config: &Config, scope: &str) -> bool {
-    STANDARD.contains(&scope) || config.scopes.iter().any(|custom| custom.name == scope)
+    STANDARD_SCOPES.contains(&scope) || config.scopes.iter().any(|custom| custom.name == scope)
 }
 
 /// The part of `requested` that this client may have. Values that nobody knows are ignored (OpenID Connect Core §3.1.2.1);

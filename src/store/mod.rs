@@ -28,6 +28,8 @@ pub fn statements() -> impl Iterator<Item = &'static str> {
         clients::STATEMENTS,
         credentials::STATEMENTS,
         grants::STATEMENTS,
+        installation::STATEMENTS,
+        revocations::STATEMENTS,
         sessions::STATEMENTS,
         signing_keys::STATEMENTS,
         token_families::STATEMENTS,

@@ -87,13 +87,13 @@ async fn numbers_are_contiguous_and_a_rolled_back_one_is_given_again() {
 async fn only_what_is_in_force_is_read_and_only_what_is_not_is_purged() {
     for test in test_stores().await {
         let store = &test.store;
-        append_and_commit(store, vec![entry(RevocationKind::Token, "a", None, 0), token("b")]).await;
+        append_and_commit(store, vec![token("b"), entry(RevocationKind::Token, "a", None, 0)]).await;
         let mut conn = store.read().await.unwrap();
         let ids = |entries: Vec<Revocation>| entries.into_iter().map(|entry| entry.id).collect::<Vec<_>>();
         assert_eq!(ids(since(&mut conn, 0, NOW, 10).await.unwrap()), ["b"], "an entry is in force until its expiry, not at it");
         assert_eq!(find_for(&mut conn, "a", None, None, "-", "-", NOW).await.unwrap(), []);
         let earlier = NOW.minus(std::time::Duration::from_micros(1));
-        assert_eq!(ids(since(&mut conn, 0, earlier, 10).await.unwrap()), ["a", "b"]);
+        assert_eq!(ids(since(&mut conn, 0, earlier, 10).await.unwrap()), ["b", "a"]);
         let mut tx = store.begin().await.unwrap();
         assert_eq!(purge(&mut tx, earlier).await.unwrap(), 0);
         assert_eq!(purge(&mut tx, NOW).await.unwrap(), 1);

@@ -22,6 +22,26 @@ const BUCKETS: &[f64] = &[0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0
 /// How often durations are sorted into their buckets. Until then each takes eight bytes.
 const UPKEEP: Duration = Duration::from_secs(5);
 
+/// The endpoints that are counted each by itself, as the router names them.
+const PATHS: &[&str] = &[
+    "/authorize",
+    "/authorize/resume",
+    "/token",
+    "/userinfo",
+    "/revoke",
+    "/introspect",
+    "/jwks",
+    "/.well-known/openid-configuration",
+    "/.well-known/oauth-authorization-server",
+    "/login",
+    "/consent",
+    "/logout",
+    "/account",
+    "/account/password",
+    "/account/sessions",
+    "/account/apps",
+];
+
 /// The provider's metrics. When they are off, every handle does nothing.
 pub struct Metrics {
     handle: Option<PrometheusHandle>,
@@ -50,15 +70,20 @@ impl Metrics {
         Self::build(None, &[])
     }
 
-    /// Counts. `paths` are those of the router, as `MatchedPath` gives them: each becomes one value of the label `endpoint`, all
-    /// others together are `other`.
-    pub fn on(paths: &[&str]) -> Self {
+    /// Counts. Each of `PATHS` below the issuer's path becomes one value of the label `endpoint`, all others together are
+    /// `other`.
+    pub fn on(issuer_path: &str) -> Self {
+        let paths: Vec<String> = PATHS.iter().map(|path| format!("{issuer_path}{path}")).collect();
+        Self::counting(&paths)
+    }
+
+    pub(super) fn counting(paths: &[String]) -> Self {
         // The only error is an empty list of buckets.
         let builder = PrometheusBuilder::new().set_buckets(BUCKETS).unwrap_or_else(|_| PrometheusBuilder::new());
         Self::build(Some(builder.build_recorder()), paths)
     }
 
-    fn build(recorder: Option<PrometheusRecorder>, paths: &[&str]) -> Self {
+    fn build(recorder: Option<PrometheusRecorder>, paths: &[String]) -> Self {
         let registry = Registry(recorder);
         registry.describe();
         let tokens = [GrantType::AuthorizationCode, GrantType::RefreshToken, GrantType::ClientCredentials].map(|grant| {
@@ -191,7 +216,7 @@ mod tests {
 
     #[test]
     fn what_was_counted_is_rendered() {
-        let metrics = Metrics::on(&[]);
+        let metrics = Metrics::counting(&[]);
         metrics.token_issued(GrantType::RefreshToken, Algorithm::Es256);
         metrics.revoked(RevocationKind::User);
         metrics.revoked(RevocationKind::User);

@@ -3,8 +3,10 @@
 
 mod logging;
 mod metrics;
+mod ready;
 mod requests;
 
 pub use logging::init_logging;
 pub use metrics::{Metrics, metrics_router};
+pub use ready::ready;
 pub use requests::count_requests;

@@ -25,8 +25,8 @@ struct Endpoint {
 }
 
 impl Endpoints {
-    pub(super) fn new(registry: &Registry, paths: &[&str]) -> Self {
-        let known = paths.iter().map(|&path| (path.to_owned(), Endpoint::new(registry, path))).collect();
+    pub(super) fn new(registry: &Registry, paths: &[String]) -> Self {
+        let known = paths.iter().map(|path| (path.clone(), Endpoint::new(registry, path))).collect();
         Self { known, other: Endpoint::new(registry, "other") }
     }
 
@@ -78,7 +78,7 @@ mod tests {
 
     #[tokio::test]
     async fn requests_are_counted_by_route() {
-        let metrics = Arc::new(Metrics::on(&["/users/{id}"]));
+        let metrics = Arc::new(Metrics::counting(&["/users/{id}".to_owned()]));
         let router = Router::new()
             .route("/users/{id}", get(async || StatusCode::NOT_FOUND))
             .layer(middleware::from_fn_with_state(Arc::clone(&metrics), count_requests));

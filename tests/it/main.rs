@@ -4,6 +4,7 @@
 mod harness;
 mod house;
 mod layers;
+mod oidc;
 mod source;
 mod supply_chain;
 mod workbench;

@@ -3,6 +3,7 @@
 use super::{TokenResponse, new_jti};
 use crate::app::App;
 use crate::clock::Timestamp;
+use crate::config::STANDARD_SCOPES;
 use crate::error::{ErrorCode, OAuthError};
 use crate::http::params::Params;
 use crate::model::{Client, ScopeSet};
@@ -34,15 +35,13 @@ pub(super) async fn grant(app: &App, client: &Client, params: &Params<'_>) -> Re
 
 /// The scope values that are about a person mean nothing here.
 fn check_scope(app: &App, client: &Client, requested: Option<&str>) -> Result<ScopeSet, OAuthError> {
-    let about_a_person = |scope: &str| scopes::STANDARD.contains(&scope);
+    let about_a_person = |scope: &str| STANDARD_SCOPES.contains(&scope);
     let Some(requested) = requested else {
         return Ok(client.metadata.scope.filter(|scope| !about_a_person(scope)));
     };
     let scope = scopes::allowed(&app.config, client, requested)?;
-    match scope.iter().find(|scope| about_a_person(scope)) {
-        Some(scope) => {
-            Err(OAuthError::new(ErrorCode::InvalidScope, format!("{scope} is about a person: client_credentials has none.")))
-        }
-        None => Ok(scope),
+    if let Some(scope) = scope.iter().find(|scope| about_a_person(scope)) {
+        return Err(OAuthError::new(ErrorCode::InvalidScope, format!("{scope} is about a person: client_credentials has none.")));
     }
+    Ok(scope)
 }

@@ -4,5 +4,6 @@ pub mod browser;
 pub mod engines;
 pub mod postgres;
 pub mod process;
+pub mod provider;
 pub mod redis;
 pub mod servers;

@@ -1,0 +1,10 @@
+//! The protocol, through the real router. Numbers in comments are the lines of the security checklist in `docs/security.md`.
+
+mod access_token;
+mod authorize;
+mod client_auth;
+mod code;
+mod logout;
+mod metadata;
+mod refresh;
+mod revocation;

@@ -58,10 +58,21 @@ pub(super) async fn run(globals: &Globals) -> anyhow::Result<()> {
 /// Metrics have a socket of their own, which ends with the provider's.
 fn serve_metrics(app: &Arc<App>, server: Server, stop: watch::Receiver<bool>) {
     tracing::info!(address = %server.address(), "metrics");
-    let router = telemetry::metrics_router(app);
+    let revocations = app.revocations.clone();
+    let router = telemetry::metrics_router(Arc::clone(&app.metrics), move |metrics| {
+        let counted = revocations.counters();
+        metrics.denylist_lookups.absolute(counted.lookups);
+        metrics.denylist_fallbacks.absolute(counted.sql_fallbacks);
+    });
+    let metrics = Arc::clone(&app.metrics);
     tokio::spawn(async move {
-        if let Err(error) = server.serve(router, stop, Duration::ZERO).await {
-            tracing::error!(%error, "metrics are not served any more");
+        tokio::select! {
+            served = server.serve(router, stop, Duration::ZERO) => {
+                if let Err(error) = served {
+                    tracing::error!(%error, "metrics are not served any more");
+                }
+            }
+            () = metrics.upkeep() => {}
         }
     });
 }

@@ -23,6 +23,16 @@ pub async fn create(app: &App, actor: &Actor, user: &User, password_hash: Option
     tx.commit().await
 }
 
+/// Changes what is known about a person: e-mail address, profile, roles, groups. Tokens say it from their next issue on. A UNIQUE
+/// violation means that another account has the e-mail address.
+pub async fn update(app: &App, actor: &Actor, user: &User) -> Result<(), StoreError> {
+    let now = app.now();
+    let mut tx = app.store.begin().await?;
+    users::update(&mut tx, user, now).await?;
+    record(&mut tx, actor, AuditKind::UserUpdated, format!("user:{}", user.id), Map::new(), now).await?;
+    tx.commit().await
+}
+
 /// Sets a new password. Every token from before is refused, by `iat` against the cut-off and by `sid`: two nets, since
 /// replicas' clocks differ a little (DESIGN §5). Every session ends; the browser that made the change gets a new one.
 pub async fn change_password(app: &App, actor: &Actor, user_id: &str, password_hash: &str) -> Result<(), StoreError> {

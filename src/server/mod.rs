@@ -5,6 +5,7 @@ mod tls;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
@@ -63,7 +64,7 @@ impl Server {
     /// # Errors
     /// If the socket fails.
     pub async fn serve(self, router: Router, mut stop: watch::Receiver<bool>, drain: Duration) -> anyhow::Result<()> {
-        let handle = Handle::new();
+        let handle = Handle::<SocketAddr>::new();
         let stopper = handle.clone();
         let stopping = tokio::spawn(async move {
             // An error says that whoever could have said "stop" is gone: that ends it too.
@@ -98,6 +99,11 @@ pub async fn run(app: &Arc<App>, server: Server, stop: watch::Receiver<bool>) ->
     // Jobs outlive the listener: while requests are drained, the revocation log must still be followed.
     let (stop_jobs, jobs_stop) = watch::channel(false);
     jobs::spawn(app, jobs_stop);
+    let (drained, mut stopping) = (Arc::clone(app), stop.clone());
+    tokio::spawn(async move {
+        let _ = stopping.wait_for(|stop| *stop).await;
+        drained.draining.store(true, Ordering::Relaxed);
+    });
     let served = server.serve(router::router(app), stop, Duration::from_secs(app.config.drain_timeout.into())).await;
     stop_jobs.send_replace(true);
     if timeout(CLOSE_TIMEOUT, app.store.close()).await.is_err() {

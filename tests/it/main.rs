@@ -6,5 +6,6 @@ mod house;
 mod layers;
 mod oidc;
 mod source;
+mod store;
 mod supply_chain;
 mod workbench;

@@ -18,6 +18,7 @@ const EVERYTHING: &[&str] = &[
     "password",
     "revocation",
     "router",
+    "server",
     "store",
     "telemetry",
 ];
@@ -38,6 +39,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("pages", &["app", "clock", "config", "error", "http", "keyring", "model", "oidc", "password", "revocation", "store"]),
     ("app", &["clock", "config", "error", "http", "keyring", "model", "password", "revocation", "store", "telemetry"]),
     ("router", EVERYTHING),
+    ("server", EVERYTHING),
     ("cli", EVERYTHING),
     ("jobs", EVERYTHING),
     ("telemetry", EVERYTHING),

@@ -12,7 +12,7 @@ use crate::store::{sessions, users};
 /// (less than a second away), waits for it and reads again.
 ///
 /// # Errors
-/// `invalid_grant`, if the account is gone, disabled, or had its tokens taken back after `authorized_at`.
+/// `invalid_grant`, if the account is gone, disabled, or had its tokens taken back at `authorized_at` or later.
 pub(super) async fn load(app: &App, user_id: &str, authorized_at: Timestamp) -> Result<(User, Timestamp), OAuthError> {
     loop {
         let issued_at = app.now();
@@ -21,7 +21,7 @@ pub(super) async fn load(app: &App, user_id: &str, authorized_at: Timestamp) -> 
         if user.disabled_at.is_some() {
             return Err(OAuthError::invalid_grant("the account is disabled"));
         }
-        if authorized_at < user.password_changed_at {
+        if authorized_at <= user.password_changed_at {
             return Err(OAuthError::invalid_grant("the password was changed, or all sessions ended, after the authorization"));
         }
         if user.cut_off() <= issued_at.seconds() {

@@ -7,6 +7,7 @@ mod harness;
 mod house;
 mod layers;
 mod oidc;
+mod pages;
 mod source;
 mod supply_chain;
 mod workbench;

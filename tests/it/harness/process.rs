@@ -97,8 +97,12 @@ impl Process {
 
     /// Sends SIGTERM, on which requests in flight are finished.
     pub fn terminate(&self) {
-        let id = self.child.id().expect("tessera is running");
-        assert!(signal("TERM", &id.to_string()), "SIGTERM was not sent");
+        assert!(signal("TERM", &self.id().to_string()), "SIGTERM was not sent");
+    }
+
+    /// The number of the process, which must be running.
+    pub fn id(&self) -> u32 {
+        self.child.id().expect("tessera is running")
     }
 
     /// Waits until the process has ended.

@@ -2,6 +2,7 @@
 //! Tests that need a server are left out in words when it is not configured; `tests/run` configures all of them.
 
 mod browser;
+mod docs;
 mod harness;
 mod house;
 mod layers;

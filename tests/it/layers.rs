@@ -21,6 +21,7 @@ const EVERYTHING: &[&str] = &[
     "revocation",
     "root_secret",
     "router",
+    "server",
     "store",
     "telemetry",
 ];
@@ -47,6 +48,7 @@ pub const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     ("app", EVERYTHING),
     ("router", EVERYTHING),
+    ("server", EVERYTHING),
     ("cli", EVERYTHING),
     ("jobs", EVERYTHING),
     ("telemetry", EVERYTHING),

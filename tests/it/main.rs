@@ -2,11 +2,13 @@
 //! Tests that need a server are left out in words when it is not configured; `tests/run` configures all of them.
 
 mod browser;
+mod cli;
 mod docs;
 mod harness;
 mod house;
 mod layers;
 mod oidc;
+mod pages;
 mod source;
 mod supply_chain;
 mod workbench;

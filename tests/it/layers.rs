@@ -28,7 +28,7 @@ const EVERYTHING: &[&str] = &[
 
 /// Each room, and the rooms that it may import besides itself. `App` holds what a request needs, and every act and handler is given
 /// it: so `lifecycle`, `oidc` and `pages` name it.
-const MAY_IMPORT: &[(&str, &[&str])] = &[
+pub const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("model", &["clock"]),
     ("config", &["model"]),

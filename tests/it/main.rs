@@ -3,6 +3,7 @@
 
 mod browser;
 mod cli;
+mod docs;
 mod harness;
 mod house;
 mod layers;

@@ -1,11 +1,13 @@
 //! The one integration binary: everything that is tested through the public crate or the real `tessera` binary.
 //! Tests that need a server are left out in words when it is not configured; `tests/run` configures all of them.
 
+mod browser;
 mod cli;
 mod harness;
 mod house;
 mod layers;
 mod oidc;
+mod pages;
 mod source;
 mod supply_chain;
 mod workbench;

@@ -51,7 +51,7 @@ mod tests {
 
     fn read(lines: &[&str], form: Option<&str>) -> Result<Option<String>, BearerError> {
         let headers = lines.iter().map(|line| (header::AUTHORIZATION, HeaderValue::from_str(line).unwrap())).collect();
-        let form = form.map(|text| Params::parse(text.as_bytes(), &[]).unwrap());
+        let form = form.map(|text| Params::parse(text.as_bytes()).unwrap());
         token(&headers, form.as_ref()).map(|token| token.map(str::to_owned))
     }
 

@@ -200,7 +200,7 @@ mod tests {
         fn it_agrees_with_the_standard_reader(bytes in "[a-c=&+%0-9A-F]{0,60}") {
             if let Ok(params) = Params::parse(bytes.as_bytes()) {
                 let standard: Vec<_> = form_urlencoded::parse(bytes.as_bytes()).filter(|(_, value)| !value.is_empty()).collect();
-                prop_assert_eq!(params.0, standard);
+                prop_assert_eq!(params.pairs, standard);
             }
         }
 

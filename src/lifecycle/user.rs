@@ -13,14 +13,24 @@ use crate::store::{StoreError, Tx, credentials, sessions, users};
 
 /// Adds an account, with a password hash if there is one. A UNIQUE violation means that the e-mail address is taken.
 pub async fn create(app: &App, actor: &Actor, user: &User, password_hash: Option<&str>) -> Result<(), StoreError> {
-    let now = app.now();
     let mut tx = app.store.begin().await?;
-    users::insert(&mut tx, user).await?;
-    if let Some(hash) = password_hash {
-        credentials::set_password_hash(&mut tx, &user.id, hash, now).await?;
-    }
-    record(&mut tx, actor, AuditKind::UserCreated, format!("user:{}", user.id), Map::new(), now).await?;
+    insert(&mut tx, actor, user, password_hash, app.now()).await?;
     tx.commit().await
+}
+
+/// As `create`, in a transaction that has more to do.
+pub async fn insert(
+    tx: &mut Tx,
+    actor: &Actor,
+    user: &User,
+    password_hash: Option<&str>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    users::insert(tx, user).await?;
+    if let Some(hash) = password_hash {
+        credentials::set_password_hash(tx, &user.id, hash, now).await?;
+    }
+    record(tx, actor, AuditKind::UserCreated, format!("user:{}", user.id), Map::new(), now).await
 }
 
 /// Sets a new password. Every token from before is refused, by `iat` against the cut-off and by `sid`: two nets, since

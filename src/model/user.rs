@@ -33,6 +33,13 @@ impl User {
         email.trim().to_lowercase()
     }
 
+    /// Whether an account can have this e-mail address: something on both sides of an `@`, no space or control character, and no
+    /// longer than mail allows (RFC 5321 §4.5.3.1.3). Whether mail arrives there only mail can tell.
+    pub fn is_email(text: &str) -> bool {
+        let parts = text.rsplit_once('@').is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty());
+        parts && text.len() <= 254 && !text.chars().any(|c| c.is_whitespace() || c.is_control())
+    }
+
     /// What to call this person on a page.
     pub fn display_name(&self) -> &str {
         self.profile.name.as_deref().filter(|name| !name.is_empty()).unwrap_or(&self.email)

@@ -3,6 +3,10 @@
 
 use std::sync::LazyLock;
 
+use axum::extract::Path;
+use axum::http::StatusCode;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
 
 /// The one style sheet of all pages.
@@ -22,6 +26,21 @@ pub static SUBMIT_PATH: LazyLock<String> = LazyLock::new(|| path("submit", "js",
 
 /// Where `FAVICON` is served.
 pub static FAVICON_PATH: LazyLock<String> = LazyLock::new(|| path("favicon", "svg", FAVICON));
+
+/// `GET /static/{file}`
+pub async fn get(Path(file): Path<String>) -> Response {
+    let files = [
+        (&STYLE_PATH, "text/css; charset=utf-8", STYLE),
+        (&SUBMIT_PATH, "text/javascript; charset=utf-8", SUBMIT),
+        (&FAVICON_PATH, "image/svg+xml", FAVICON),
+    ];
+    match files.into_iter().find(|(path, ..)| path.strip_prefix("/static/") == Some(&file)) {
+        Some((_, content_type, content)) => {
+            ([(CONTENT_TYPE, content_type), (CACHE_CONTROL, "public, max-age=31536000, immutable")], content).into_response()
+        }
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
 
 fn path(name: &str, extension: &str, content: &str) -> String {
     let digest = Sha256::digest(content.as_bytes());

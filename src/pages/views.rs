@@ -17,6 +17,22 @@ pub use sign_in::{ChooseAccount, ConfirmSignOut, Consent, FormPost, Landing, Set
 
 use crate::model::{Client, User};
 
+/// What every page is told: whose sign-in this is, and where its addresses begin.
+#[derive(Clone, Debug, Default)]
+pub struct Site {
+    /// The name that the operator gave this installation.
+    pub name: String,
+    /// The issuer's path, put before every address of ours: empty or `/…`.
+    pub base: String,
+}
+
+impl Site {
+    /// The site that this provider is.
+    pub fn of(app: &crate::app::App) -> Self {
+        Self { name: app.config.name.clone(), base: app.issuer.path.clone() }
+    }
+}
+
 /// An app, as pages show it.
 #[derive(Clone, Debug, Default)]
 pub struct App {
@@ -83,10 +99,10 @@ fn web_address(address: Option<&str>) -> Option<String> {
 }
 
 /// Where "Not you?" and "Use another account" lead: the sign-in page without the present person.
-fn another_account_link(request: &str) -> String {
+fn another_account_link(site: &Site, request: &str) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     if !request.is_empty() {
         query.append_pair("request", request);
     }
-    format!("/login?{}", query.append_pair("account", "another").finish())
+    format!("{}/login?{}", site.base, query.append_pair("account", "another").finish())
 }

@@ -114,6 +114,16 @@ pub fn browser_words(user_agent: &str) -> String {
     }
 }
 
+/// Where an app gets its answer, in a word or two: the host (and port) of its redirect URI, or the scheme of a native app.
+pub fn place_words(uri: &str) -> String {
+    let Ok(url) = url::Url::parse(uri) else { return "the app".to_owned() };
+    match (url.host_str(), url.port()) {
+        (Some(host), Some(port)) if matches!(url.scheme(), "http" | "https") => format!("{host}:{port}"),
+        (Some(host), None) if matches!(url.scheme(), "http" | "https") => host.to_owned(),
+        _ => format!("the app “{}”", url.scheme()),
+    }
+}
+
 /// "just now", "5 minutes ago", "3 hours ago"; after a day "3 March 2026, 14:05 UTC". A moment in the future (clocks differ) is "just now".
 pub fn when_words(then: Timestamp, now: Timestamp) -> String {
     let minutes = now.since(then).as_secs() / 60;
@@ -200,6 +210,14 @@ mod tests {
         assert_eq!(when_words(then + Duration::from_secs(9000), then), "just now");
         assert_eq!(day_words(then), "3 March 2026");
         assert_eq!(when_words(Timestamp(i64::MIN), then), Timestamp(i64::MIN).rfc3339());
+    }
+
+    #[test]
+    fn an_app_is_somewhere() {
+        assert_eq!(place_words("https://app.example/cb?x=1"), "app.example");
+        assert_eq!(place_words("http://127.0.0.1:4711/cb"), "127.0.0.1:4711");
+        assert_eq!(place_words("com.example.notes:/cb"), "the app “com.example.notes”");
+        assert_eq!(place_words("com.example.notes://bank.example/cb"), "the app “com.example.notes”");
     }
 
     #[test]

@@ -1,14 +1,17 @@
 //! Facts about this installation that are made once, at its first start.
 
-use super::engine::fetch_optional;
+use super::engine::{execute, fetch_optional};
 use super::{Conn, StoreError, Tx};
 
 const GET: &str = "SELECT value FROM installation WHERE name = $1";
 // The update that changes nothing makes RETURNING give the row that is there: one statement, and no race between two first starts.
 const PUT_IF_ABSENT: &str = "INSERT INTO installation (name, value) VALUES ($1, $2)
     ON CONFLICT (name) DO UPDATE SET value = installation.value RETURNING value";
+const PUT: &str =
+    "INSERT INTO installation (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+const TAKE: &str = "DELETE FROM installation WHERE name = $1 AND value = $2";
 
-pub(super) const STATEMENTS: &[&str] = &[GET, PUT_IF_ABSENT];
+pub(super) const STATEMENTS: &[&str] = &[GET, PUT_IF_ABSENT, PUT, TAKE];
 
 /// The value stored under `name`.
 pub async fn get(conn: &mut Conn, name: &str) -> Result<Option<String>, StoreError> {
@@ -20,6 +23,17 @@ pub async fn get(conn: &mut Conn, name: &str) -> Result<Option<String>, StoreErr
 pub async fn put_if_absent(tx: &mut Tx, name: &str, value: &str) -> Result<String, StoreError> {
     let row: Option<(String,)> = fetch_optional!(tx, PUT_IF_ABSENT, name, value)?;
     row.map(|(value,)| value).ok_or(StoreError::Sql(sqlx::Error::RowNotFound))
+}
+
+/// Stores `value` under `name`, in place of what was there.
+pub async fn put(tx: &mut Tx, name: &str, value: &str) -> Result<(), StoreError> {
+    execute!(tx, PUT, name, value)?;
+    Ok(())
+}
+
+/// Removes what is stored under `name` if it is `value`. `false` if it is not: of any number of attempts one succeeds.
+pub async fn take(tx: &mut Tx, name: &str, value: &str) -> Result<bool, StoreError> {
+    Ok(execute!(tx, TAKE, name, value)? > 0)
 }
 
 #[cfg(test)]
@@ -37,6 +51,19 @@ mod tests {
             tx.commit().await.unwrap();
             let mut conn = test.store.read().await.unwrap();
             assert_eq!(get(&mut conn, "colour").await.unwrap().as_deref(), Some("red"));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_value_is_replaced_and_taken_once() {
+        for test in test_stores().await {
+            let mut tx = test.store.begin().await.unwrap();
+            put(&mut tx, "colour", "red").await.unwrap();
+            put(&mut tx, "colour", "blue").await.unwrap();
+            assert!(!take(&mut tx, "colour", "red").await.unwrap());
+            assert!(take(&mut tx, "colour", "blue").await.unwrap());
+            assert!(!take(&mut tx, "colour", "blue").await.unwrap());
+            assert_eq!(get(&mut tx, "colour").await.unwrap(), None);
         }
     }
 }

@@ -81,5 +81,4 @@ pub async fn purge(tx: &mut Tx, before: Timestamp) -> Result<u64, StoreError> {
 }
 
 #[cfg(test)]
-#[path = "revocations_tests.rs"]
 pub(crate) mod tests;

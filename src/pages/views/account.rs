@@ -3,7 +3,7 @@
 
 use askama::Template;
 
-use super::{App, Person, Problem};
+use super::{App, Person, Problem, Site};
 use crate::model::User;
 use crate::pages::words::{ScopeLine, address_words};
 
@@ -11,12 +11,10 @@ use crate::pages::words::{ScopeLine, address_words};
 #[derive(Clone, Debug, Template)]
 #[template(path = "account/profile.html")]
 pub struct ProfilePage {
-    pub installation: String,
+    pub site: Site,
     pub csrf: String,
     pub person: Person,
     pub lines: Vec<ProfileLine>,
-    /// When the password was last changed, in words.
-    pub password_changed: String,
     /// How many browsers are signed in, this one included.
     pub sessions: usize,
     /// How many apps have access.
@@ -61,7 +59,7 @@ impl ProfileLine {
 #[derive(Clone, Debug, Template)]
 #[template(path = "account/password.html")]
 pub struct PasswordPage {
-    pub installation: String,
+    pub site: Site,
     pub csrf: String,
     pub person: Person,
     /// Characters that a password needs.
@@ -75,7 +73,7 @@ pub struct PasswordPage {
 #[derive(Clone, Debug, Template)]
 #[template(path = "account/sessions.html")]
 pub struct SessionsPage {
-    pub installation: String,
+    pub site: Site,
     pub csrf: String,
     pub person: Person,
     /// The present one first.
@@ -109,7 +107,7 @@ pub struct SessionLine {
 #[derive(Clone, Debug, Template)]
 #[template(path = "account/apps.html")]
 pub struct AppsPage {
-    pub installation: String,
+    pub site: Site,
     pub csrf: String,
     pub person: Person,
     pub apps: Vec<AppWithAccess>,

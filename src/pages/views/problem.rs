@@ -1,6 +1,7 @@
 //! What can be wrong with a form, in words. The page shows it above the form and marks the fields it is about.
 
 use crate::pages::words::wait_words;
+use crate::password::PolicyError;
 
 /// What went wrong, what to do now, and which fields to mark.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,26 +42,14 @@ impl Problem {
         Self::new(&[], "Many people are signing in right now.", "Please try again in a few seconds.")
     }
 
-    /// The CSRF token was missing or old.
-    pub fn stale_form() -> Self {
-        Self::new(&[], "This page was open for too long.", "Nothing was changed. Please try again.")
-    }
-
     /// On the password page.
     pub fn wrong_current_password() -> Self {
         Self::new(&["current_password"], "Your current password is not right.", "Your password was not changed.")
     }
 
-    /// Fewer than `least` characters.
-    pub fn password_too_short(least: u32) -> Self {
-        let what = format!("The new password has fewer than {least} characters.");
-        Self::new(&["new_password", "password"], &what, "Please choose a longer one.")
-    }
-
-    /// More than `most` characters.
-    pub fn password_too_long(most: u32) -> Self {
-        let what = format!("The new password has more than {most} characters.");
-        Self::new(&["new_password", "password"], &what, "Please choose a shorter one.")
+    /// The new password breaks a rule.
+    pub fn password_refused(reason: PolicyError) -> Self {
+        Self::new(&["new_password", "password"], "This password cannot be used.", &reason.to_string())
     }
 
     /// The two entries of the new password differ.

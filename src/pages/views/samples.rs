@@ -6,13 +6,16 @@ use askama::Template;
 
 use super::*;
 use crate::clock::Timestamp;
+use crate::error::PageError;
 use crate::model::{Json, user::Profile};
 use crate::pages::words::{ScopeLine, browser_words, day_words, scope_lines, when_words};
+use crate::password::PolicyError;
 
 /// What is put into every field that others can fill. Ordinary in one set of samples, hostile in the other.
 #[derive(Clone, Copy)]
 pub struct Words {
     pub installation: &'static str,
+    pub base: &'static str,
     pub name: &'static str,
     pub email: &'static str,
     pub app: &'static str,
@@ -22,6 +25,7 @@ pub struct Words {
 
 pub const ORDINARY: Words = Words {
     installation: "Tessera",
+    base: "",
     name: "Ada Lovelace",
     email: "ada@example.org",
     app: "Ledger",
@@ -53,7 +57,8 @@ fn app(words: Words) -> App {
 /// Every page in every state, by file name.
 pub fn pages(words: Words) -> Vec<(&'static str, String)> {
     let text = str::to_owned;
-    let (installation, csrf, request) = (text(words.installation), text(words.anything), text(words.anything));
+    let site = Site { name: text(words.installation), base: words.base.to_owned() };
+    let (csrf, request) = (text(words.anything), text(words.anything));
     let user = person(words);
     let who = Person::of(&user);
     let now = Timestamp::from_seconds(1_772_546_700);
@@ -63,7 +68,7 @@ pub fn pages(words: Words) -> Vec<(&'static str, String)> {
     scopes.push(ScopeLine { title: words.anything.to_owned(), detail: words.anything.to_owned() });
 
     let sign_in = SignIn {
-        installation: installation.clone(),
+        site: site.clone(),
         csrf: csrf.clone(),
         request: request.clone(),
         app: Some(app(words)),
@@ -71,7 +76,7 @@ pub fn pages(words: Words) -> Vec<(&'static str, String)> {
         problem: None,
     };
     let again = SignInAgain {
-        installation: installation.clone(),
+        site: site.clone(),
         csrf: csrf.clone(),
         request: request.clone(),
         app: Some(app(words)),
@@ -79,14 +84,14 @@ pub fn pages(words: Words) -> Vec<(&'static str, String)> {
         problem: None,
     };
     let choose = ChooseAccount {
-        installation: installation.clone(),
+        site: site.clone(),
         csrf: csrf.clone(),
         request: request.clone(),
         app: Some(app(words)),
         person: who.clone(),
     };
     let consent = Consent {
-        installation: installation.clone(),
+        site: site.clone(),
         csrf: csrf.clone(),
         request: request.clone(),
         app: app(words),
@@ -99,21 +104,21 @@ pub fn pages(words: Words) -> Vec<(&'static str, String)> {
     let short_consent =
         Consent { app: plain_app, scopes: scopes.iter().take(3).cloned().collect(), asks_again: true, ..consent.clone() };
     let form_post = FormPost {
-        installation: installation.clone(),
-        app_name: text(words.app),
+        site: site.clone(),
+        returns_to: text(words.app),
         action: format!("https://ledger.example/cb{}", words.anything),
-        fields: vec![(text("code"), text(words.anything)), (text(words.anything), text(words.anything))],
+        fields: vec![("code", text(words.anything)), ("state", text(words.anything))],
     };
     let confirm = ConfirmSignOut {
-        installation: installation.clone(),
+        site: site.clone(),
         csrf: csrf.clone(),
-        request: request.clone(),
+        fields: vec![("client_id", text(words.anything)), ("state", text(words.anything))],
         app: Some(app(words)),
         person: who.clone(),
     };
-    let signed_out = SignedOut { installation: installation.clone(), app: Some(app(words)) };
+    let signed_out = SignedOut { site: site.clone(), app: Some(app(words)) };
     let set_up = SetUp {
-        installation: installation.clone(),
+        site: site.clone(),
         csrf: csrf.clone(),
         token: text(words.anything),
         email: String::new(),
@@ -124,26 +129,19 @@ pub fn pages(words: Words) -> Vec<(&'static str, String)> {
     let set_up_again = SetUp {
         email: who.email.clone(),
         name: who.name.clone(),
-        problem: Some(Problem::password_too_short(8)),
+        problem: Some(Problem::password_refused(PolicyError::TooShort(8))),
         ..set_up.clone()
     };
     let profile = ProfilePage {
-        installation: installation.clone(),
+        site: site.clone(),
         csrf: csrf.clone(),
         person: who.clone(),
         lines: ProfileLine::all_of(&user),
-        password_changed: day_words(ago(9_000_000)),
         sessions: 3,
         apps: 1,
     };
-    let password = PasswordPage {
-        installation: installation.clone(),
-        csrf: csrf.clone(),
-        person: who.clone(),
-        min_length: 8,
-        problem: None,
-        done: false,
-    };
+    let password =
+        PasswordPage { site: site.clone(), csrf: csrf.clone(), person: who.clone(), min_length: 8, problem: None, done: false };
     let session = |id: &str, user_agent: &str, age: u64, is_this_one: bool| SessionLine {
         id: text(id),
         browser: browser_words(user_agent),
@@ -153,7 +151,7 @@ pub fn pages(words: Words) -> Vec<(&'static str, String)> {
         is_this_one,
     };
     let sessions = SessionsPage {
-        installation: installation.clone(),
+        site: site.clone(),
         csrf: csrf.clone(),
         person: who.clone(),
         sessions: vec![
@@ -170,7 +168,7 @@ pub fn pages(words: Words) -> Vec<(&'static str, String)> {
         since: day_words(now),
     };
     let apps = AppsPage {
-        installation: installation.clone(),
+        site: site.clone(),
         csrf: csrf.clone(),
         person: who.clone(),
         apps: vec![
@@ -180,7 +178,7 @@ pub fn pages(words: Words) -> Vec<(&'static str, String)> {
         notice: String::new(),
     };
     let wrong = SignIn { email: who.email.clone(), problem: Some(Problem::wrong_email_or_password()), ..sign_in.clone() };
-    let error = ErrorPage::bad_request_of_app;
+    let error = |error: PageError| ErrorPage::of(&error, site.clone(), text(words.anything)).render().unwrap();
 
     let pages: Vec<(&'static str, &dyn askama::DynTemplate)> = vec![
         ("sign-in", &sign_in),
@@ -201,7 +199,6 @@ pub fn pages(words: Words) -> Vec<(&'static str, String)> {
     ];
     let mut pages: Vec<(&'static str, String)> =
         pages.into_iter().map(|(name, page)| (name, page.dyn_render().unwrap())).collect();
-    let reference = words.anything;
     pages.extend([
         ("sign-in-alone", SignIn { app: None, ..sign_in.clone() }.render().unwrap()),
         ("sign-in-wait", SignIn { problem: Some(Problem::too_many_attempts(600)), ..wrong.clone() }.render().unwrap()),
@@ -209,23 +206,19 @@ pub fn pages(words: Words) -> Vec<(&'static str, String)> {
         ("sign-in-again-wrong", SignInAgain { problem: Some(Problem::wrong_password()), ..again }.render().unwrap()),
         ("sign-out-unasked", ConfirmSignOut { app: None, ..confirm }.render().unwrap()),
         ("signed-out-alone", SignedOut { app: None, ..signed_out }.render().unwrap()),
-        ("landing", Landing { installation: installation.clone(), person: None }.render().unwrap()),
-        ("landing-signed-in", Landing { installation: installation.clone(), person: Some(who) }.render().unwrap()),
-        ("set-up-done", SetUpDone { installation: installation.clone(), email: text(words.email) }.render().unwrap()),
+        ("landing", Landing { site: site.clone(), person: None }.render().unwrap()),
+        ("landing-signed-in", Landing { site: site.clone(), person: Some(who) }.render().unwrap()),
+        ("set-up-done", SetUpDone { site: site.clone(), email: text(words.email) }.render().unwrap()),
         ("password-differ", PasswordPage { problem: Some(Problem::passwords_differ()), ..password.clone() }.render().unwrap()),
         ("password-done", PasswordPage { done: true, ..password }.render().unwrap()),
         (
             "apps-none",
             AppsPage { apps: vec![], notice: format!("{} no longer has access.", words.app), ..apps }.render().unwrap(),
         ),
-        ("error-app", error(words.installation, reference, words.anything, words.anything).render().unwrap()),
-        ("error-expired", ErrorPage::request_expired(words.installation, reference).render().unwrap()),
-        ("error-stale", ErrorPage::stale_form(words.installation, reference).render().unwrap()),
-        ("error-404", ErrorPage::not_found(words.installation, reference).render().unwrap()),
-        ("error-405", ErrorPage::method_not_allowed(words.installation, reference).render().unwrap()),
-        ("error-500", ErrorPage::internal(words.installation, reference).render().unwrap()),
-        ("error-503", ErrorPage::unavailable(words.installation, reference).render().unwrap()),
-        ("error-set-up", ErrorPage::set_up_link_invalid(words.installation, reference).render().unwrap()),
+        ("error-app", error(PageError::bad_link(words.anything))),
+        ("error-expired", error(PageError::expired())),
+        ("error-stale", error(PageError::forged_form())),
+        ("error-500", error(PageError::internal(words.anything))),
     ]);
     pages
 }

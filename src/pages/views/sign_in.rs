@@ -2,14 +2,14 @@
 
 use askama::Template;
 
-use super::{App, Person, Problem, another_account_link};
+use super::{App, Person, Problem, Site, another_account_link};
 use crate::pages::words::ScopeLine;
 
 /// `/login`. Posts `csrf`, `request`, `email`, `password`.
 #[derive(Clone, Debug, Template)]
 #[template(path = "sign_in/sign_in.html")]
 pub struct SignIn {
-    pub installation: String,
+    pub site: Site,
     pub csrf: String,
     /// The waiting authorization request; empty when a person came of their own accord.
     pub request: String,
@@ -19,11 +19,12 @@ pub struct SignIn {
     pub problem: Option<Problem>,
 }
 
-/// `/login` when a signed-in person must prove again who they are (`prompt=login`, `max_age`). Posts the same fields.
+/// `/login` when a signed-in person must prove again who they are (`prompt=login`, `max_age`). Posts the same fields, and
+/// `again`: the address is then the signed-in person's, whatever the form says.
 #[derive(Clone, Debug, Template)]
 #[template(path = "sign_in/again.html")]
 pub struct SignInAgain {
-    pub installation: String,
+    pub site: Site,
     pub csrf: String,
     pub request: String,
     pub app: Option<App>,
@@ -33,15 +34,15 @@ pub struct SignInAgain {
 
 impl SignInAgain {
     fn another_account(&self) -> String {
-        another_account_link(&self.request)
+        another_account_link(&self.site, &self.request)
     }
 }
 
-/// `/login` for `prompt=select_account`. Posts `csrf` and `request` to `/login/continue`.
+/// `/select-account`, for `prompt=select_account`. Posts `csrf`, `request` and `continue_as`.
 #[derive(Clone, Debug, Template)]
 #[template(path = "sign_in/choose.html")]
 pub struct ChooseAccount {
-    pub installation: String,
+    pub site: Site,
     pub csrf: String,
     pub request: String,
     pub app: Option<App>,
@@ -50,7 +51,7 @@ pub struct ChooseAccount {
 
 impl ChooseAccount {
     fn another_account(&self) -> String {
-        another_account_link(&self.request)
+        another_account_link(&self.site, &self.request)
     }
 }
 
@@ -58,7 +59,7 @@ impl ChooseAccount {
 #[derive(Clone, Debug, Template)]
 #[template(path = "consent/consent.html")]
 pub struct Consent {
-    pub installation: String,
+    pub site: Site,
     pub csrf: String,
     pub request: String,
     pub app: App,
@@ -72,7 +73,7 @@ pub struct Consent {
 
 impl Consent {
     fn another_account(&self) -> String {
-        another_account_link(&self.request)
+        another_account_link(&self.site, &self.request)
     }
 }
 
@@ -81,22 +82,24 @@ impl Consent {
 #[derive(Clone, Debug, Template)]
 #[template(path = "consent/form_post.html")]
 pub struct FormPost {
-    pub installation: String,
-    pub app_name: String,
+    pub site: Site,
+    /// The app's host, or the scheme of a native app.
+    pub returns_to: String,
     /// The checked redirect URI.
     pub action: String,
     /// The response parameters.
-    pub fields: Vec<(String, String)>,
+    pub fields: Vec<(&'static str, String)>,
 }
 
-/// `/logout` when the request proves nothing. Posts `csrf`, `request` and `confirm_sign_out` or `stay_signed_in` to `/logout/confirm`.
+/// `/logout` when the request proves nothing. Posts `csrf`, the request's own parameters, and `confirm_sign_out` or `stay_signed_in` to
+/// `/logout/confirm`.
 #[derive(Clone, Debug, Template)]
 #[template(path = "signed_out/confirm.html")]
 pub struct ConfirmSignOut {
-    pub installation: String,
+    pub site: Site,
     pub csrf: String,
-    /// Opaque to the page: whatever the handler needs to go on (where to return to, say). May be empty.
-    pub request: String,
+    /// The parameters of the logout request. They are checked again when they come back.
+    pub fields: Vec<(&'static str, String)>,
     /// Who asks, when that is known.
     pub app: Option<App>,
     pub person: Person,
@@ -106,7 +109,7 @@ pub struct ConfirmSignOut {
 #[derive(Clone, Debug, Template)]
 #[template(path = "signed_out/signed_out.html")]
 pub struct SignedOut {
-    pub installation: String,
+    pub site: Site,
     /// The app from which the person signed out; linked when its home page is known.
     pub app: Option<App>,
 }
@@ -115,7 +118,7 @@ pub struct SignedOut {
 #[derive(Clone, Debug, Template)]
 #[template(path = "sign_in/landing.html")]
 pub struct Landing {
-    pub installation: String,
+    pub site: Site,
     pub person: Option<Person>,
 }
 
@@ -123,7 +126,7 @@ pub struct Landing {
 #[derive(Clone, Debug, Template)]
 #[template(path = "setup/set_up.html")]
 pub struct SetUp {
-    pub installation: String,
+    pub site: Site,
     pub csrf: String,
     pub token: String,
     pub email: String,
@@ -137,6 +140,6 @@ pub struct SetUp {
 #[derive(Clone, Debug, Template)]
 #[template(path = "setup/done.html")]
 pub struct SetUpDone {
-    pub installation: String,
+    pub site: Site,
     pub email: String,
 }

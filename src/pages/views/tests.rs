@@ -113,11 +113,25 @@ fn every_page_is_well_formed() {
 }
 
 #[test]
+fn every_address_of_ours_lies_under_the_issuers_path() {
+    for (name, page) in pages(Words { base: "/tenant", ..ORDINARY }) {
+        for (tag, attributes) in tags(&page) {
+            for address in ["href", "src", "action"].iter().filter_map(|key| attributes.get(key)) {
+                let fine =
+                    address.starts_with("/tenant/") || address.starts_with("https://ledger.example/") || *address == "#main";
+                assert!(fine, "{name}: <{tag}> leads to {address}");
+            }
+        }
+    }
+}
+
+#[test]
 fn hostile_words_stay_words() {
     for (index, hostile) in HOSTILE.into_iter().enumerate() {
         // A page says an e-mail address that is also the name only once: so these two differ.
         let email = HOSTILE[(index + 1) % HOSTILE.len()];
-        let words = Words { installation: hostile, name: hostile, email, app: hostile, anything: hostile, user_agent: hostile };
+        let words =
+            Words { base: "", installation: hostile, name: hostile, email, app: hostile, anything: hostile, user_agent: hostile };
         let ordinary: HashMap<&str, String> = pages(ORDINARY).into_iter().collect();
         for (name, page) in pages(words) {
             check(name, &page);
@@ -169,7 +183,7 @@ fn inputs_and_buttons_have_their_stable_names() {
             assert_eq!(attributes.get("name").copied().unwrap_or(""), *name, "{page}: {id}");
         }
     }
-    for page in ["sign-in", "sign-in-again", "choose-account", "consent", "sign-out-confirm"] {
+    for page in ["sign-in", "sign-in-again", "choose-account", "consent"] {
         assert!(pages[page].contains("name=\"request\" value=\"k7Qp2\""), "{page}: request");
     }
     assert!(pages["consent"].contains("value=\"allow\"") && pages["consent"].contains("value=\"deny\""));
@@ -213,8 +227,9 @@ fn only_web_addresses_become_links() {
     assert_eq!(web_address(Some("/relative")), None);
     assert_eq!(web_address(Some(" JaVaScRiPt:alert(1)")), None);
     assert_eq!(web_address(Some("https://a.example/\"x")).as_deref(), Some("https://a.example/%22x"));
-    assert_eq!(another_account_link("a&b=\"c"), "/login?request=a%26b%3D%22c&account=another");
-    assert_eq!(another_account_link(""), "/login?account=another");
+    let site = Site { base: "/tenant".to_owned(), ..Site::default() };
+    assert_eq!(another_account_link(&site, "a&b=\"c"), "/tenant/login?request=a%26b%3D%22c&account=another");
+    assert_eq!(another_account_link(&site, ""), "/tenant/login?account=another");
 }
 
 #[test]

@@ -173,7 +173,10 @@ fn refuse(refusal: &Refusal) -> Response {
             (StatusCode::SERVICE_UNAVAILABLE, Some("temporarily_unavailable"), reason.as_str(), outcomes(Some((*check, reason))))
         }
     };
-    let body = json!({ "error": error, "error_description": reason, "checks": checks });
+    let mut body = json!({ "error_description": reason, "checks": checks });
+    if let (Some(error), Some(body)) = (error, body.as_object_mut()) {
+        body.insert("error".to_owned(), error.into());
+    }
     let mut response = json_no_store(status, &body);
     if status != StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().insert(WWW_AUTHENTICATE, challenge(error, reason));

@@ -41,7 +41,8 @@ pub struct ApiReport {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckLine {
     pub name: &'static str,
-    pub asks: &'static str,
+    /// What it asks, or why the answer was no.
+    pub words: String,
     /// None: not made, since one before it failed.
     pub passed: Option<bool>,
 }
@@ -51,10 +52,13 @@ impl ApiReport {
     pub fn of(answer: &Answer, tokens: &Tokens, now: Timestamp) -> Self {
         let body = answer.json();
         let made: &[Value] = body.get("checks").and_then(Value::as_array).map_or(&[], Vec::as_slice);
-        let outcome = |name: &str| made.iter().find(|check| check["check"] == name).and_then(|check| check["passed"].as_bool());
-        let checks: Vec<CheckLine> =
-            CHECKS.iter().map(|&(key, name, asks)| CheckLine { name, asks, passed: outcome(key) }).collect();
-        let failed = CHECKS.iter().map(|(key, ..)| *key).find(|key| outcome(key) == Some(false));
+        let outcome = |name: &str| made.iter().find(|check| check.get("check").is_some_and(|check| check == name));
+        let passed = |name: &str| outcome(name)?.get("passed")?.as_bool();
+        let line = |&(key, name, asks): &(&str, &'static str, &str)| {
+            let reason = outcome(key).and_then(|check| check.get("reason")?.as_str()).unwrap_or(asks);
+            CheckLine { name, words: reason.to_owned(), passed: passed(key) }
+        };
+        let failed = CHECKS.iter().map(|(key, ..)| *key).find(|key| passed(key) == Some(false));
         let status = answer.status.as_u16();
         let notes = body.get("notes").and_then(Value::as_array).into_iter().flatten();
         Self {
@@ -68,7 +72,7 @@ impl ApiReport {
             }
             .to_owned(),
             why: why(status, failed, tokens, now),
-            checks,
+            checks: CHECKS.iter().map(line).collect(),
             notes: notes.filter_map(Value::as_str).map(str::to_owned).collect(),
             challenge: answer.headers.get(WWW_AUTHENTICATE).and_then(|value| value.to_str().ok()).map(str::to_owned),
         }

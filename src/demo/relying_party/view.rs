@@ -19,7 +19,6 @@ pub struct Home {
     origin: String,
     api: String,
     csrf: String,
-    now: Timestamp,
     signed_in: Option<SignedIn>,
     history: Vec<Event>,
     /// What the person should know first: the newest event, if it is bad news for somebody who is not signed in.
@@ -74,7 +73,6 @@ impl Home {
             origin: app.origin.clone(),
             api: app.api.clone(),
             csrf,
-            now,
             signed_in: session.tokens.as_ref().map(|tokens| SignedIn::of(tokens, session.report.clone(), now)),
             history: session.history.iter().cloned().collect(),
             notice: newest.filter(|event| session.tokens.is_none() && event.went == Went::Refused).cloned(),
@@ -84,11 +82,6 @@ impl Home {
     /// "14:05:09 UTC".
     fn clock(&self, moment: &Timestamp) -> String {
         words::clock(*moment)
-    }
-
-    /// "12 seconds ago".
-    fn ago(&self, moment: &Timestamp) -> String {
-        words::ago(*moment, self.now)
     }
 
     /// An address without its scheme.

@@ -19,5 +19,6 @@ pub mod password; // argon2id with admission control: the only home of argon2
 pub mod revocation; // the log, the denylists, the cut-offs
 pub mod root_secret; // the secret from which keys for keyed hashes are derived
 pub mod router; // every URL on one screen
+pub mod server; // sockets: bind, serve, drain
 pub mod store; // SQL for both engines: the only home of sqlx queries
 pub mod telemetry; // logs and metrics

@@ -1,11 +1,12 @@
 //! `tessera demo`: everything in one process, to look at.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::PathBuf;
 
+use super::output;
 use crate::config::{Log, LogFormat, LogLevel};
 use crate::demo::{self, Demo, Options, PASSWORD};
-use crate::telemetry;
+use crate::{server, telemetry};
 
 /// Try it: the provider, a demo app and a demo API on this machine.
 #[derive(clap::Args, Debug)]
@@ -40,19 +41,15 @@ pub struct Args {
 pub async fn run(args: Args) -> anyhow::Result<()> {
     let level = if args.verbose { LogLevel::Info } else { LogLevel::Warn };
     telemetry::init_logging(&Log { format: LogFormat::Human, level });
-    let demo = demo::start(&Options { port: args.port, data: args.data.clone(), reset_passwords: args.reset_passwords }).await?;
-    let signal = stop_signal()?;
-    let mut out = std::io::stdout().lock();
-    let bold = out.is_terminal();
-    // A closed standard output is no reason not to run.
-    let _ = out.write_all(words(&demo, &args, bold).as_bytes()).and_then(|()| out.flush());
-    drop(out);
-    demo.run_until(signal).await;
-    Ok(())
+    let stop = server::stop_on_signals()?;
+    let options = Options { port: args.port, data: args.data, reset_passwords: args.reset_passwords };
+    let demo = demo::open(&options).await?;
+    output::print(&words(&demo, &options, std::io::stdout().is_terminal()))?;
+    demo.run(stop).await
 }
 
 /// What the person needs to know.
-fn words(demo: &Demo, args: &Args, bold: bool) -> String {
+fn words(demo: &Demo, options: &Options, bold: bool) -> String {
     let strong = |text: &str| if bold { format!("\x1b[1m{text}\x1b[0m") } else { text.to_owned() };
     let places = &demo.places;
     let mut lines = vec![
@@ -74,22 +71,10 @@ fn words(demo: &Demo, args: &Args, bold: bool) -> String {
     }
     lines.extend([
         String::new(),
-        format!("  Only this machine can reach it. Its data is in {}.", args.data.display()),
+        format!("  Only this machine can reach it. Its data is in {}.", options.data.display()),
         "  Stop it with Ctrl-C.".to_owned(),
         String::new(),
         String::new(),
     ]);
     lines.join("\n")
-}
-
-/// Ends at Ctrl-C or SIGTERM. The handlers are in place when this returns.
-fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    })
 }

@@ -68,9 +68,8 @@ impl HttpClient {
     /// A client without connections.
     pub fn new() -> Self {
         // Whatever the name, the address is loopback: not even a changed `/etc/hosts` leads elsewhere.
-        let resolve: fn(Name) -> Ready<io::Result<Loopback>> = |_| {
-            ready(Ok([SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), SocketAddr::from((Ipv6Addr::LOCALHOST, 0))].into_iter()))
-        };
+        let resolve: fn(Name) -> Ready<io::Result<Loopback>> =
+            |_| ready(Ok([SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), SocketAddr::from((Ipv6Addr::LOCALHOST, 0))].into_iter()));
         let connector = HttpConnector::new_with_resolver(tower::service_fn(resolve));
         Self(Client::builder(TokioExecutor::new()).build(connector))
     }
@@ -87,12 +86,7 @@ impl HttpClient {
     ///
     /// # Errors
     /// As `get`.
-    pub async fn post_form(
-        &self,
-        url: &str,
-        fields: &[(&str, &str)],
-        credentials: Credentials<'_>,
-    ) -> Result<Answer, HttpError> {
+    pub async fn post_form(&self, url: &str, fields: &[(&str, &str)], credentials: Credentials<'_>) -> Result<Answer, HttpError> {
         let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
         let request = Request::post(local(url)?).header(CONTENT_TYPE, "application/x-www-form-urlencoded");
         self.send(url, request, credentials, form.into()).await

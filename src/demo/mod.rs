@@ -11,20 +11,26 @@ mod setup;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
+use axum::Router;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::app::App;
 use crate::clock::Clock;
+use crate::server::Server;
 use crate::{jobs, lifecycle, router};
-use loopback::Listeners;
+use loopback::Sockets;
 use provider::Provider;
 use relying_party::RelyingParty;
 use resource_server::ResourceServer;
 
 pub use setup::{Account, PASSWORD};
+
+/// How long requests in flight may take after the demo was told to stop.
+const DRAIN: Duration = Duration::from_secs(2);
 
 /// How the demo is started.
 #[derive(Clone, Debug)]
@@ -53,22 +59,22 @@ impl Places {
     }
 }
 
-/// A demo that accepts connections.
+/// A demo whose sockets are bound: connections wait until `run`.
 pub struct Demo {
     pub places: Places,
     pub accounts: Vec<Account>,
-    servers: JoinSet<()>,
-    stop: watch::Sender<bool>,
+    app: Arc<App>,
+    servers: Vec<(Server, Router)>,
 }
 
-/// Starts all three. They accept connections when this returns.
+/// Prepares all three.
 ///
 /// # Errors
 /// In words for the person at the terminal: a port in use, a folder that cannot be written, a database of another key.
-pub async fn start(options: &Options) -> anyhow::Result<Demo> {
+pub async fn open(options: &Options) -> anyhow::Result<Demo> {
     let places = Places::of(options.port);
-    // First, so that nothing is written when the demo cannot run.
-    let sockets = Listeners::bind(options.port).await?;
+    // The sockets first, so that nothing is written when the demo cannot run.
+    let sockets = Sockets::bind(options.port).await?;
     let secrets = setup::Secrets::random();
     let config = setup::config(options, &places, &secrets);
     let clock = Clock::system();
@@ -76,36 +82,41 @@ pub async fn start(options: &Options) -> anyhow::Result<Demo> {
     lifecycle::client::apply_declared(&app, &app.config.clients).await?;
     let accounts = setup::accounts(&app, options.reset_passwords).await?;
 
-    let (stop, stopped) = watch::channel(false);
-    jobs::spawn(&app, stopped.clone());
-    let relying_party = RelyingParty::new(
-        Provider::new(&places.provider, clock.clone()),
-        &places.app,
-        &places.api,
-        setup::APP_CLIENT,
-        secrets.app,
-    );
+    let provider = Provider::new(&places.provider, clock.clone());
+    let relying_party = RelyingParty::new(provider, &places.app, &places.api, setup::APP_CLIENT, secrets.app);
     let resource_server = ResourceServer {
         provider: Provider::new(&places.provider, clock),
         audience: places.api.clone(),
         client_id: setup::API_CLIENT.to_owned(),
         client_secret: secrets.api,
     };
-    let mut servers = JoinSet::new();
-    loopback::serve(&mut servers, sockets.provider, router::router(&Arc::clone(&app)), &stopped);
-    loopback::serve(&mut servers, sockets.app, relying_party::router(relying_party), &stopped);
-    loopback::serve(&mut servers, sockets.api, resource_server::router(resource_server), &stopped);
-    Ok(Demo { places, accounts, servers, stop })
+    let mut servers = Vec::new();
+    for (sockets, router) in [
+        (sockets.provider, router::router(&app)),
+        (sockets.app, relying_party::router(relying_party)),
+        (sockets.api, resource_server::router(resource_server)),
+    ] {
+        servers.extend(sockets.into_iter().map(|socket| (socket, router.clone())));
+    }
+    Ok(Demo { places, accounts, app, servers })
 }
 
 impl Demo {
-    /// Serves until `signal`, then lets requests in flight finish, for a moment.
-    pub async fn run_until(mut self, signal: impl Future<Output = ()>) {
-        signal.await;
-        // Nobody listens any more only if all servers have ended by themselves.
-        let _ = self.stop.send(true);
-        let all_ended = async { while self.servers.join_next().await.is_some() {} };
-        let _ = tokio::time::timeout(loopback::DRAIN, all_ended).await;
+    /// Serves until `stop` says so, then lets requests in flight finish, for a moment.
+    ///
+    /// # Errors
+    /// If a socket fails.
+    pub async fn run(self, stop: watch::Receiver<bool>) -> anyhow::Result<()> {
+        jobs::spawn(&self.app, stop.clone());
+        let mut running = JoinSet::new();
+        for (server, router) in self.servers {
+            running.spawn(server.serve(router, stop.clone(), DRAIN));
+        }
+        while let Some(served) = running.join_next().await {
+            served.context("a server of the demo ended")??;
+        }
+        self.app.store.close().await;
+        Ok(())
     }
 }
 

@@ -58,13 +58,7 @@ pub enum ProviderError {
 impl Provider {
     /// Nothing is fetched yet.
     pub fn new(issuer: &str, clock: Clock) -> Self {
-        Self {
-            issuer: issuer.to_owned(),
-            http: HttpClient::new(),
-            clock,
-            endpoints: OnceCell::new(),
-            keys: Mutex::default(),
-        }
+        Self { issuer: issuer.to_owned(), http: HttpClient::new(), clock, endpoints: OnceCell::new(), keys: Mutex::default() }
     }
 
     /// The endpoints, fetched when first needed.
@@ -150,7 +144,8 @@ mod tests {
 
     #[test]
     fn how_long_keys_are_kept() {
-        let table = [("public, max-age=600", 600), ("Max-Age=5", 5), ("no-store, max-age=600", 0), ("public", 0), ("max-age=x", 0)];
+        let table =
+            [("public, max-age=600", 600), ("Max-Age=5", 5), ("no-store, max-age=600", 0), ("public", 0), ("max-age=x", 0)];
         for (text, seconds) in table {
             assert_eq!(max_age(&answer(text, "")), seconds, "{text}");
         }

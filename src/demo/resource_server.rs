@@ -77,7 +77,8 @@ pub fn router(server: ResourceServer) -> Router {
 
 /// For people who open the address of the API.
 async fn index() -> Response {
-    let words = json!({ "what": "The API of Tessera's demo.", "try": "GET /notes with an access token for the scope notes:read" });
+    let words =
+        json!({ "what": "The API of Tessera's demo.", "try": "GET /notes with an access token for the scope notes:read" });
     json_no_store(StatusCode::OK, &words)
 }
 
@@ -138,7 +139,8 @@ async fn is_active(server: &ResourceServer, token: &str) -> Result<bool, Refusal
     let endpoint = &server.provider.endpoints().await.map_err(|error| unknown(error.to_string()))?.introspection;
     let fields = [("token", token), ("token_type_hint", "access_token")];
     let credentials = Credentials::Basic(&server.client_id, &server.client_secret);
-    let answer = server.provider.http.post_form(endpoint, &fields, credentials).await.map_err(|error| unknown(error.to_string()))?;
+    let answer =
+        server.provider.http.post_form(endpoint, &fields, credentials).await.map_err(|error| unknown(error.to_string()))?;
     let active = answer.json().get("active").and_then(Value::as_bool);
     match active.filter(|_| answer.status == StatusCode::OK) {
         Some(active) => Ok(active),

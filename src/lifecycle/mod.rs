@@ -5,6 +5,7 @@ pub mod client;
 pub mod family;
 pub mod key;
 pub mod session;
+pub mod token;
 pub mod user;
 
 use serde_json::{Map, Value};

@@ -9,7 +9,7 @@ use crate::app::App;
 use crate::model::secret::new_id;
 use crate::model::{Actor, AuditKind, Json, Secret, Session};
 use crate::revocation;
-use crate::store::{StoreError, sessions};
+use crate::store::{StoreError, sessions, users};
 
 /// What a browser says of itself is cut to this many characters.
 const USER_AGENT_LENGTH: usize = 300;
@@ -48,13 +48,15 @@ pub async fn start(
             Session { secret_hash: cookie.hash(), auth_time: now, last_seen_at: now, amr, user_agent, ip, ..previous.clone() };
         return Ok(Started { session, cookie });
     }
+    // Later than the last cut-off, even in the same microsecond: what is not later was authorized before it.
+    let cut_off = users::find(&mut tx, user_id).await?.map(|user| user.password_changed_at + Duration::from_micros(1));
     let session = Session {
         id: new_id(),
         secret_hash: cookie.hash(),
         user_id: user_id.to_owned(),
         auth_time: now,
         amr,
-        created_at: now,
+        created_at: cut_off.map_or(now, |cut_off| cut_off.max(now)),
         last_seen_at: now,
         expires_at: now + Duration::from_secs(app.config.sessions.lifetime.into()),
         ended_at: None,

@@ -18,6 +18,16 @@ pub async fn create(app: &App, actor: &Actor, user: &User, password_hash: Option
     tx.commit().await
 }
 
+/// Changes what is known about a person: e-mail address, profile, roles, groups. Tokens say it from their next issue on. A UNIQUE
+/// violation means that another account has the e-mail address.
+pub async fn update(app: &App, actor: &Actor, user: &User) -> Result<(), StoreError> {
+    let now = app.now();
+    let mut tx = app.store.begin().await?;
+    users::update(&mut tx, user, now).await?;
+    record(&mut tx, actor, AuditKind::UserUpdated, format!("user:{}", user.id), Map::new(), now).await?;
+    tx.commit().await
+}
+
 /// As `create`, in a transaction that has more to do.
 pub async fn insert(
     tx: &mut Tx,

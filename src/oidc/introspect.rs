@@ -76,7 +76,7 @@ async fn refresh_token(app: &App, client: &Client, token: &str) -> Result<Option
         && now < token.expires_at
         && now < family.expires_at
         && user.disabled_at.is_none()
-        && family.created_at >= user.password_changed_at
+        && family.created_at > user.password_changed_at
         && session_lives;
     let answer = json!({
         "active": true,

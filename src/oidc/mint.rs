@@ -11,6 +11,7 @@ use crate::error::{ErrorCode, OAuthError};
 use crate::keyring::{self, KeyError};
 use crate::model::{Client, ScopeSet, User};
 use crate::oidc::claims;
+use crate::revocation::wait_to_mint;
 
 /// `typ` of our access tokens (RFC 9068 §2.1).
 pub const ACCESS_TOKEN_TYPE: &str = "at+jwt";
@@ -18,6 +19,9 @@ pub const ACCESS_TOKEN_TYPE: &str = "at+jwt";
 pub const ID_TOKEN_TYPE: &str = "JWT";
 /// `acr` of a sign-in by password alone.
 pub const ACR_PASSWORD: &str = "urn:tessera:acr:password";
+
+/// A replica's clock may be off by a little; a request waits no longer than this for a cut-off.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// The person for whom a token is made, and how they signed in.
 pub struct Subject<'a> {
@@ -73,6 +77,21 @@ enum Audience<'a> {
 pub fn access_token_expiry(app: &App, client: &Client, issued_at: Timestamp) -> Timestamp {
     let seconds = client.metadata.access_token_lifetime.unwrap_or(app.config.tokens.access_token_lifetime);
     Timestamp::from_seconds(issued_at.seconds()) + Duration::from_secs(seconds.into())
+}
+
+/// Waits until tokens may be minted for somebody whose cut-off is the second `cut_off`: normally less than a second away, for a
+/// client two. One much further away was set by a replica whose clock is wrong; no request waits for that.
+///
+/// # Errors
+/// `temporarily_unavailable`
+pub async fn wait_for_cut_off(app: &App, cut_off: i64) -> Result<(), OAuthError> {
+    let wait = Timestamp::from_seconds(cut_off).since(app.now());
+    if wait > LONGEST_WAIT {
+        let detail = format!("a cut-off lies {} s in the future: compare the clocks of the replicas", wait.as_secs());
+        return Err(OAuthError::busy(wait).because(detail));
+    }
+    wait_to_mint(&app.clock, cut_off).await;
+    Ok(())
 }
 
 /// Signs an access token.

@@ -29,7 +29,7 @@ impl SignedIn {
             && app.now() < session.expires_at
             && !idle
             && user.disabled_at.is_none()
-            && session.created_at >= user.password_changed_at;
+            && session.created_at > user.password_changed_at;
         Ok(alive.then_some(Self { session, user }))
     }
 }

@@ -41,7 +41,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("root_secret", &["keyring", "model", "store"]),
     ("lifecycle", &["app", "client_cache", "clock", "config", "keyring", "model", "revocation", "store"]),
     ("oidc", &["app", "clock", "config", "error", "http", "keyring", "lifecycle", "model", "password", "revocation", "store"]),
-    ("pages", &["app", "clock", "config", "error", "http", "keyring", "lifecycle", "model", "oidc", "password", "revocation", "store"]),
+    (
+        "pages",
+        &["app", "clock", "config", "error", "http", "keyring", "lifecycle", "model", "oidc", "password", "revocation", "store"],
+    ),
     ("app", EVERYTHING),
     ("router", EVERYTHING),
     ("cli", EVERYTHING),
@@ -67,8 +70,9 @@ fn rooms_import_only_what_the_plan_allows() {
         };
         for (at, path) in imports(&file) {
             let target = path[0].as_str();
-            let reenters_elsewhere =
-                room == "pages" && target == "oidc" && path.get(1).is_some_and(|second| !PAGES_MAY_USE.contains(&second.as_str()));
+            let reenters_elsewhere = room == "pages"
+                && target == "oidc"
+                && path.get(1).is_some_and(|second| !PAGES_MAY_USE.contains(&second.as_str()));
             if target != room && EVERYTHING.contains(&target) && (!allowed.contains(&target) || reenters_elsewhere) {
                 wrong.push(format!("{}: `{room}` may not import `{}`", file.place(at), path.join("::")));
             }

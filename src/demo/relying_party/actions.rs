@@ -135,7 +135,11 @@ pub(super) async fn revoke_access_token(State(app): State<Shared>, headers: Head
 }
 
 /// `POST /revoke-refresh-token` (RFC 7009 §2.1): the access tokens that came with it go too.
-pub(super) async fn revoke_refresh_token(State(app): State<Shared>, headers: HeaderMap, body: Bytes) -> Result<Response, Expired> {
+pub(super) async fn revoke_refresh_token(
+    State(app): State<Shared>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Expired> {
     let (browser, tokens) = signed_in(&app, &headers, &body)?;
     let Some(tokens) = tokens else { return Ok(see_other("/")) };
     let revoked = match &tokens.refresh_token {

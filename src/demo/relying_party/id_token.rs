@@ -31,12 +31,7 @@ pub async fn check(app: &RelyingParty, token: &str, ties: &Ties<'_>) -> Result<M
 
 fn check_verified(app: &RelyingParty, verified: Verified, ties: &Ties<'_>) -> Result<Map<String, Value>, String> {
     let Verified { claims, alg, .. } = verified;
-    let rules = ClaimRules {
-        issuer: &app.provider.issuer,
-        audience: Some(&app.client_id),
-        now: app.now(),
-        leeway: LEEWAY,
-    };
+    let rules = ClaimRules { issuer: &app.provider.issuer, audience: Some(&app.client_id), now: app.now(), leeway: LEEWAY };
     check_claims(&claims, &rules).map_err(|error| format!("the ID token: {error}"))?;
     let text = |name: &str| claims.get(name).and_then(Value::as_str);
     if text("azp").is_some_and(|party| party != app.client_id) {

@@ -23,9 +23,9 @@ use axum::routing::{get, post};
 
 use super::provider::Provider;
 use crate::clock::Timestamp;
+use crate::http::csrf;
 use crate::http::headers::set_page_headers;
 use crate::http::params::{MAX_BODY, Params};
-use crate::http::csrf;
 use crate::model::Secret;
 use crate::model::secret::random_bytes;
 use sessions::{Browser, Sessions};
@@ -67,7 +67,8 @@ impl RelyingParty {
             client_id: client_id.to_owned(),
             client_secret,
             csrf_key: random_bytes(),
-            content_security_policy: HeaderValue::try_from(policy).unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'")),
+            content_security_policy: HeaderValue::try_from(policy)
+                .unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'")),
             sessions: Sessions::default(),
         }
     }

@@ -94,7 +94,8 @@ pub(super) async fn callback(State(app): State<Shared>, headers: HeaderMap, RawQ
             see_other_as(&app.sessions.renew(&browser), "/")
         }
         Err(reason) => {
-            app.sessions.with(&browser, |session| session.note(Event::new(now, Went::Refused, "Sign-in did not succeed", reason)));
+            app.sessions
+                .with(&browser, |session| session.note(Event::new(now, Went::Refused, "Sign-in did not succeed", reason)));
             match browser.is_new {
                 true => see_other_as(&browser, "/"),
                 false => see_other("/"),
@@ -105,7 +106,8 @@ pub(super) async fn callback(State(app): State<Shared>, headers: HeaderMap, RawQ
 
 /// The checks of an authorization response, in order, then the exchange. The error is for the person.
 async fn finish(app: &RelyingParty, pending: Option<Pending>, params: &Params<'_>) -> Result<Tokens, String> {
-    let pending = pending.ok_or("The answer belongs to no sign-in that this browser began here (state). Please sign in again.")?;
+    let pending =
+        pending.ok_or("The answer belongs to no sign-in that this browser began here (state). Please sign in again.")?;
     if params.get("iss") != Some(&app.provider.issuer) {
         // RFC 9207 §2.4: another provider's answer must not be mixed up with this one's.
         return Err("The answer is from another provider than the one that was asked (iss).".to_owned());

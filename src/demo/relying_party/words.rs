@@ -126,7 +126,10 @@ mod tests {
         let later = |seconds| from_now(now + Duration::from_secs(seconds), now);
         let before = |seconds| ago(now.minus(Duration::from_secs(seconds)), now);
         assert_eq!(clock(now), "14:05:09 UTC");
-        assert_eq!((later(0), later(1), later(119)), ("just now".to_owned(), "in 1 second".to_owned(), "in 119 seconds".to_owned()));
+        assert_eq!(
+            (later(0), later(1), later(119)),
+            ("just now".to_owned(), "in 1 second".to_owned(), "in 119 seconds".to_owned())
+        );
         assert_eq!((later(120), later(7199)), ("in 2 minutes".to_owned(), "in 119 minutes".to_owned()));
         assert_eq!((before(1), before(7200)), ("just now".to_owned(), "2 hours ago".to_owned()));
         assert_eq!(before(200_000), "2 days ago");

@@ -253,7 +253,8 @@ fn code_row(
         scope: Json(scope),
         auth_time: session.auth_time,
         amr: session.amr.clone(),
-        created_at: now,
+        // Never before the session: see `lifecycle::session::start`.
+        created_at: now.max(session.created_at),
         expires_at: now + Duration::from_secs(app.config.tokens.authorization_code_lifetime.into()),
         redeemed_at: None,
         family_id: None,

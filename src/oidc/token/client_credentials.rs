@@ -9,7 +9,6 @@ use crate::http::params::Params;
 use crate::model::{Client, ScopeSet};
 use crate::oidc::mint::{self, AccessToken};
 use crate::oidc::scopes;
-use crate::revocation::wait_to_mint;
 
 pub(super) async fn grant(app: &App, client: &Client, params: &Params<'_>) -> Result<TokenResponse, OAuthError> {
     let scope = check_scope(app, client, params.get("scope"))?;
@@ -18,7 +17,7 @@ pub(super) async fn grant(app: &App, client: &Client, params: &Params<'_>) -> Re
     if client.is_public() {
         return Err(OAuthError::new(ErrorCode::UnauthorizedClient, "A public client cannot use client_credentials."));
     }
-    wait_to_mint(&app.clock, client.tokens_not_before.unwrap_or_default()).await;
+    mint::wait_for_cut_off(app, client.tokens_not_before.unwrap_or_default()).await?;
     let issued_at = app.now();
     let expires_at = mint::access_token_expiry(app, client, issued_at);
     let jti = new_jti();

@@ -4,7 +4,7 @@ use crate::app::App;
 use crate::clock::Timestamp;
 use crate::error::OAuthError;
 use crate::model::User;
-use crate::revocation::wait_to_mint;
+use crate::oidc::mint;
 use crate::store::{sessions, users};
 
 /// Reads the account, and gives the moment that tokens are issued at. It is taken *before* the account is read: whatever cuts
@@ -12,7 +12,7 @@ use crate::store::{sessions, users};
 /// (less than a second away), waits for it and reads again.
 ///
 /// # Errors
-/// `invalid_grant`, if the account is gone, disabled, or had its tokens taken back after `authorized_at`.
+/// `invalid_grant`, if the account is gone, disabled, or had its tokens taken back at `authorized_at` or later.
 pub(super) async fn load(app: &App, user_id: &str, authorized_at: Timestamp) -> Result<(User, Timestamp), OAuthError> {
     loop {
         let issued_at = app.now();
@@ -21,13 +21,13 @@ pub(super) async fn load(app: &App, user_id: &str, authorized_at: Timestamp) -> 
         if user.disabled_at.is_some() {
             return Err(OAuthError::invalid_grant("the account is disabled"));
         }
-        if authorized_at < user.password_changed_at {
+        if authorized_at <= user.password_changed_at {
             return Err(OAuthError::invalid_grant("the password was changed, or all sessions ended, after the authorization"));
         }
         if user.cut_off() <= issued_at.seconds() {
             return Ok((user, issued_at));
         }
-        wait_to_mint(&app.clock, user.cut_off()).await;
+        mint::wait_for_cut_off(app, user.cut_off()).await?;
     }
 }
 

@@ -6,7 +6,7 @@ use tessera::model::client::GrantType;
 use tessera::model::{Actor, Algorithm, ClientMetadata};
 
 use crate::harness::engines::{TestDatabase, on_both_engines};
-use crate::harness::provider::{Provider, Tokens, claims, new_email};
+use crate::harness::provider::{Provider, TestClient, Tokens, claims, new_email};
 
 fn web(_: &mut ClientMetadata) {}
 
@@ -101,16 +101,16 @@ on_both_engines! {
 #[tokio::test]
 async fn a_compromised_secret_takes_its_tokens_along() {
     let provider = Provider::new(TestDatabase::sqlite().await).await;
-    let mut client = provider.client("service", |metadata| metadata.grant_types = vec![GrantType::ClientCredentials]).await;
+    let client = provider.client("service", |metadata| metadata.grant_types = vec![GrantType::ClientCredentials]).await;
     let form = [("grant_type", "client_credentials")];
-    let token = async |client| Tokens::from(&provider.post(client, "/token", &form).await).access_token;
+    let token = async |client: &TestClient| Tokens::from(&provider.post(client, "/token", &form).await).access_token;
     let active =
         async |client, token: &str| provider.post(client, "/introspect", &[("token", token)]).await.json()["active"] == true;
     let old = token(&client).await;
     assert!(active(&client, &old).await);
     let secret = lifecycle::client::rotate_secret(&provider.app, &Actor::operator(), "service", true).await.unwrap();
-    client.secret = Some(secret.expose().to_owned());
-    assert!(!active(&client, &old).await);
-    let new = token(&client).await;
-    assert!(active(&client, &new).await, "minting waited for the cut-off");
+    let renewed = TestClient { secret: Some(secret.expose().to_owned()), ..client.clone() };
+    assert!(!active(&renewed, &old).await);
+    let new = token(&renewed).await;
+    assert!(active(&renewed, &new).await, "minting waited for the cut-off");
 }

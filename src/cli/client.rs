@@ -205,7 +205,9 @@ async fn find(app: &App, id: &str) -> anyhow::Result<Client> {
 async fn find_own(app: &App, id: &str) -> anyhow::Result<Client> {
     let client = find(app, id).await?;
     if client.declared && app.config.clients.iter().any(|declared| declared.client_id == client.id) {
-        bail!("{id} is declared in the configuration, which is applied at each start: change it under [[clients]] in tessera.toml");
+        bail!(
+            "{id} is declared in the configuration, which is applied at each start: change it under [[clients]] in tessera.toml"
+        );
     }
     Ok(client)
 }

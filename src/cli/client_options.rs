@@ -123,7 +123,8 @@ impl Options {
         set(&mut metadata.id_token_lifetime, self.id_token_lifetime.map(|setting| setting.0));
         set(&mut metadata.refresh_token_lifetime, self.refresh_token_lifetime.map(|setting| setting.0));
         if let Some(scope) = &self.scope {
-            metadata.scope = ScopeSet::parse(scope).ok_or_else(|| anyhow!("--scope has a character that no scope value may have"))?;
+            metadata.scope =
+                ScopeSet::parse(scope).ok_or_else(|| anyhow!("--scope has a character that no scope value may have"))?;
         }
         if let Some(path) = &self.jwks {
             let name = path.display();
@@ -219,14 +220,23 @@ mod tests {
 
     #[test]
     fn only_what_is_given_changes() {
-        let before = ClientMetadata { audiences: vec!["https://api.example".to_owned()], pkce: Some(PkcePolicy::Core), ..ClientMetadata::default() };
+        let before = ClientMetadata {
+            audiences: vec!["https://api.example".to_owned()],
+            pkce: Some(PkcePolicy::Core),
+            ..ClientMetadata::default()
+        };
         let mut after = before.clone();
         options(&[]).apply(&mut after).unwrap();
         assert_eq!(after, before);
         assert!(options(&[]).is_empty() && !options(&["--skip-consent=false"]).is_empty());
 
-        options(&["--audience", "", "--pkce", "default", "--access-token-lifetime", "300", "--skip-consent"]).apply(&mut after).unwrap();
-        assert_eq!((after.audiences.len(), after.pkce, after.access_token_lifetime, after.skip_consent), (0, None, Some(300), true));
+        options(&["--audience", "", "--pkce", "default", "--access-token-lifetime", "300", "--skip-consent"])
+            .apply(&mut after)
+            .unwrap();
+        assert_eq!(
+            (after.audiences.len(), after.pkce, after.access_token_lifetime, after.skip_consent),
+            (0, None, Some(300), true)
+        );
         options(&["--access-token-lifetime", "default", "--skip-consent=false"]).apply(&mut after).unwrap();
         assert_eq!((after.access_token_lifetime, after.skip_consent), (None, false));
     }
@@ -234,12 +244,27 @@ mod tests {
     #[test]
     fn every_option_reaches_its_member() {
         let given = options(&[
-            "--name=Shop", "--redirect-uri=https://a.example/1", "--redirect-uri=https://a.example/2", "--auth-method=client_secret_post",
-            "--post-logout-redirect-uri=https://a.example/bye", "--grant=authorization_code", "--scope=openid email",
-            "--audience=https://api.example", "--resource-server-for=https://rs.example", "--native", "--skip-consent", "--pkce=required",
-            "--access-token-alg=RS256", "--id-token-alg=ES256", "--access-token-lifetime=301", "--id-token-lifetime=302",
-            "--refresh-token-lifetime=303", "--client-uri=https://a.example", "--logo-uri=https://a.example/l",
-            "--policy-uri=https://a.example/p", "--tos-uri=https://a.example/t",
+            "--name=Shop",
+            "--redirect-uri=https://a.example/1",
+            "--redirect-uri=https://a.example/2",
+            "--auth-method=client_secret_post",
+            "--post-logout-redirect-uri=https://a.example/bye",
+            "--grant=authorization_code",
+            "--scope=openid email",
+            "--audience=https://api.example",
+            "--resource-server-for=https://rs.example",
+            "--native",
+            "--skip-consent",
+            "--pkce=required",
+            "--access-token-alg=RS256",
+            "--id-token-alg=ES256",
+            "--access-token-lifetime=301",
+            "--id-token-lifetime=302",
+            "--refresh-token-lifetime=303",
+            "--client-uri=https://a.example",
+            "--logo-uri=https://a.example/l",
+            "--policy-uri=https://a.example/p",
+            "--tos-uri=https://a.example/t",
         ]);
         let mut wanted: Value = serde_json::from_str(r#"{
             "client_name": "Shop", "redirect_uris": ["https://a.example/1", "https://a.example/2"],
@@ -265,7 +290,9 @@ mod tests {
 
     #[test]
     fn wrong_words_are_refused() {
-        for wrong in [["--grant", "password"], ["--pkce", "plain"], ["--access-token-lifetime", "soon"], ["--id-token-alg", "none"]] {
+        for wrong in
+            [["--grant", "password"], ["--pkce", "plain"], ["--access-token-lifetime", "soon"], ["--id-token-alg", "none"]]
+        {
             assert!(Line::try_parse_from(["x"].iter().chain(&wrong)).is_err(), "{wrong:?}");
         }
         assert!(Line::try_parse_from(["x", "--public", "--auth-method", "none"]).is_err());

@@ -114,9 +114,12 @@ mod tests {
 
     #[test]
     fn every_address_is_reached_by_loopback() {
-        for (listen, reached) in
-            [("0.0.0.0:8000", "127.0.0.1:8000"), ("[::]:1", "[::1]:1"), ("10.0.0.7:80", "10.0.0.7:80"), ("127.0.0.1:9", "127.0.0.1:9")]
-        {
+        for (listen, reached) in [
+            ("0.0.0.0:8000", "127.0.0.1:8000"),
+            ("[::]:1", "[::1]:1"),
+            ("10.0.0.7:80", "10.0.0.7:80"),
+            ("127.0.0.1:9", "127.0.0.1:9"),
+        ] {
             assert_eq!(reachable(listen.parse().unwrap()), reached.parse().unwrap());
         }
     }

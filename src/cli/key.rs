@@ -124,7 +124,10 @@ async fn revoke(app: &App, kid: &str, yes: bool) -> anyhow::Result<()> {
     if let Some(at) = found.revoked_at {
         return output::line(&format!("{kid} was revoked before, at {}.", at.rfc3339()));
     }
-    prompt::confirm(&format!("Revoke the {} {} key {kid}? Every token under it is refused.", text(found.state), found.alg.as_str()), yes)?;
+    prompt::confirm(
+        &format!("Revoke the {} {} key {kid}? Every token under it is refused.", text(found.state), found.alg.as_str()),
+        yes,
+    )?;
     if !key::revoke(app, &Actor::operator(), kid).await? {
         bail!("another process has just changed {kid}: look at `tessera key list`");
     }
@@ -165,5 +168,8 @@ fn text(state: KeyState) -> String {
 }
 
 fn algorithm(name: &str) -> Result<Algorithm, String> {
-    Algorithm::ALL.into_iter().find(|alg| alg.as_str() == name).ok_or_else(|| format!("{name} is not an algorithm of this provider"))
+    Algorithm::ALL
+        .into_iter()
+        .find(|alg| alg.as_str() == name)
+        .ok_or_else(|| format!("{name} is not an algorithm of this provider"))
 }

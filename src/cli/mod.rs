@@ -166,7 +166,8 @@ mod tests {
     fn everything_says_what_it_is_for() {
         each(&Cli::command(), &mut |command| {
             assert!(command.get_about().is_some(), "{} has no purpose", command.get_name());
-            for argument in command.get_arguments().filter(|argument| !["help", "version"].contains(&argument.get_id().as_str())) {
+            for argument in command.get_arguments().filter(|argument| !["help", "version"].contains(&argument.get_id().as_str()))
+            {
                 assert!(argument.get_help().is_some(), "{} {} has no purpose", command.get_name(), argument.get_id());
             }
         });

@@ -40,9 +40,14 @@ pub fn either(as_json: bool, value: impl FnOnce() -> Value, words: &str) -> anyh
 
 /// `text` in which nothing can move the cursor, colour the terminal, end the line, or turn the direction of writing.
 pub fn printable(text: &str) -> String {
-    let steers = |c: char| c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let steers =
+        |c: char| c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     text.chars().fold(String::with_capacity(text.len()), |mut shown, c| {
-        if steers(c) { shown.extend(c.escape_default()) } else { shown.push(c) }
+        if steers(c) {
+            shown.extend(c.escape_default())
+        } else {
+            shown.push(c)
+        }
         shown
     })
 }

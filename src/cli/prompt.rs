@@ -22,7 +22,9 @@ pub fn new_password(from_stdin: bool, email: &str, min_length: u32) -> anyhow::R
         return Ok(password);
     }
     if !io::stdin().is_terminal() {
-        return Err(usage("there is no terminal to ask for the password on: pass --password-stdin and write it to standard input"));
+        return Err(usage(
+            "there is no terminal to ask for the password on: pass --password-stdin and write it to standard input",
+        ));
     }
     let mut refused = None;
     for _ in 0..TRIES {

@@ -111,7 +111,9 @@ fn read(argument: String) -> anyhow::Result<Secret> {
 async fn revoke_access_token(app: &App, token: &str, jwt: &Jwt) -> anyhow::Result<()> {
     match jwt.kind() {
         "access_token" => {}
-        "id_token" => bail!("this is an ID token, which nobody accepts for access: end the session, or revoke the access or refresh token"),
+        "id_token" => {
+            bail!("this is an ID token, which nobody accepts for access: end the session, or revoke the access or refresh token")
+        }
         _ => bail!("this is not an access token of this provider"),
     }
     let verified = jwt.verify(app, token).context("the token is not one of this provider's")?;

@@ -25,7 +25,8 @@ impl Jwt {
     /// Takes a compact JWS apart; none if it is not one.
     pub(super) fn decode(token: &str) -> Option<Self> {
         let mut parts = token.split('.');
-        let (Some(header), Some(claims), Some(_signature), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+        let (Some(header), Some(claims), Some(_signature), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
             return None;
         };
         let object = |part: &str| serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).ok()?).ok();
@@ -187,7 +188,9 @@ mod tests {
     fn a_jwt_is_told_from_an_opaque_token() {
         let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
         let token = |typ: &str| format!("{}.{}.c2ln", part(&format!(r#"{{"typ":"{typ}"}}"#)), part(r#"{"sub":"a"}"#));
-        for (typ, kind) in [("at+jwt", "access_token"), ("application/AT+JWT", "access_token"), ("JWT", "id_token"), ("x", "unknown")] {
+        for (typ, kind) in
+            [("at+jwt", "access_token"), ("application/AT+JWT", "access_token"), ("JWT", "id_token"), ("x", "unknown")]
+        {
             assert_eq!(Jwt::decode(&token(typ)).unwrap().kind(), kind);
         }
         for opaque in ["", "a.b.c", &Secret::random().expose().to_owned(), &format!("{}.x", token("JWT"))] {

@@ -148,7 +148,8 @@ impl Details {
             user.profile.phone_number_verified = false;
         }
         let words = |given: &[String]| {
-            let mut words: Vec<String> = given.iter().map(|word| word.trim().to_owned()).filter(|word| !word.is_empty()).collect();
+            let mut words: Vec<String> =
+                given.iter().map(|word| word.trim().to_owned()).filter(|word| !word.is_empty()).collect();
             words.dedup();
             words
         };
@@ -334,10 +335,15 @@ mod tests {
         Details::default().apply(&mut user);
         assert_eq!(user, untouched);
         let text = |text: &str| Some(text.to_owned());
-        let details =
-            Details { phone: text(""), roles: Some(vec![String::new()]), given_name: text(" Ada "), verified: Some(true), ..Details::default() };
+        let details = Details {
+            phone: text(""),
+            roles: Some(vec![String::new()]),
+            given_name: text(" Ada "),
+            verified: Some(true),
+            ..Details::default()
+        };
         details.apply(&mut user);
-        assert_eq!((user.profile.phone_number, user.roles.len(), user.email_verified), (None, 0, true));
+        assert_eq!((user.profile.phone_number.clone(), user.roles.len(), user.email_verified), (None, 0, true));
         assert_eq!((user.profile.given_name.as_deref(), user.profile.name.as_deref()), (Some("Ada"), Some("Ada")));
     }
 

@@ -9,6 +9,7 @@ const EVERYTHING: &[&str] = &[
     "client_cache",
     "clock",
     "config",
+    "demo",
     "error",
     "http",
     "jobs",
@@ -21,6 +22,7 @@ const EVERYTHING: &[&str] = &[
     "revocation",
     "root_secret",
     "router",
+    "server",
     "store",
     "telemetry",
 ];
@@ -48,7 +50,14 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("app", EVERYTHING),
     ("router", EVERYTHING),
     ("cli", EVERYTHING),
+    (
+        "demo",
+        &[
+            "app", "clock", "config", "http", "jobs", "keyring", "lifecycle", "model", "password", "router", "server", "store",
+        ],
+    ),
     ("jobs", EVERYTHING),
+    ("server", EVERYTHING),
     ("telemetry", EVERYTHING),
 ];
 

@@ -32,10 +32,10 @@ pub fn from_now(moment: Timestamp, now: Timestamp) -> String {
 /// The largest unit that is not less than two of the next smaller: 119 seconds, then 2 minutes.
 fn span(seconds: i64) -> String {
     match seconds {
-        1 => "1 second".to_owned(),
-        ..120 => format!("{seconds} seconds"),
-        ..7200 => format!("{} minutes", seconds / 60),
-        ..172_800 => format!("{} hours", seconds / 3600),
+        ..=1 => "1 second".to_owned(),
+        2..120 => format!("{seconds} seconds"),
+        120..7200 => format!("{} minutes", seconds / 60),
+        7200..172_800 => format!("{} hours", seconds / 3600),
         _ => format!("{} days", seconds / 86_400),
     }
 }

@@ -52,9 +52,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("cli", EVERYTHING),
     (
         "demo",
-        &[
-            "app", "clock", "config", "http", "jobs", "keyring", "lifecycle", "model", "password", "router", "server", "store",
-        ],
+        &["app", "clock", "config", "http", "jobs", "keyring", "lifecycle", "model", "password", "router", "server", "store"],
     ),
     ("jobs", EVERYTHING),
     ("server", EVERYTHING),

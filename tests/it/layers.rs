@@ -9,6 +9,7 @@ const EVERYTHING: &[&str] = &[
     "client_cache",
     "clock",
     "config",
+    "demo",
     "error",
     "http",
     "jobs",
@@ -50,7 +51,12 @@ pub const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("router", EVERYTHING),
     ("server", EVERYTHING),
     ("cli", EVERYTHING),
+    (
+        "demo",
+        &["app", "clock", "config", "http", "jobs", "keyring", "lifecycle", "model", "password", "router", "server", "store"],
+    ),
     ("jobs", EVERYTHING),
+    ("server", EVERYTHING),
     ("telemetry", EVERYTHING),
 ];
 

@@ -3,6 +3,7 @@
 
 mod browser;
 mod cli;
+mod demo;
 mod docs;
 mod harness;
 mod house;

@@ -104,31 +104,38 @@ pub async fn delete(app: &App, actor: &Actor, id: &str) -> Result<bool, StoreErr
 /// Brings the clients of the configuration into the database, at start. Those that left the configuration stay: removing a
 /// client takes its users' consent with it, so an operator does that by command.
 pub async fn apply_declared(app: &App, declared: &[DeclaredClient]) -> Result<(), StoreError> {
-    let now = app.now();
     for declaration in declared {
-        let secret = declaration.client_secret.as_ref().map(|secret| Secret::new(secret.as_str()));
-        let wanted = new_client(app, &declaration.client_id, declaration.metadata.clone(), secret.as_ref(), true, now);
-        let mut tx = app.store.begin().await?;
-        match clients::find(&mut tx, &wanted.id).await? {
-            None => {
-                clients::insert(&mut tx, &wanted).await?;
-                record(&mut tx, &Actor::operator(), AuditKind::ClientCreated, format!("client:{}", wanted.id), Map::new(), now)
-                    .await?;
-            }
-            Some(present)
-                if present.metadata != wanted.metadata || present.secret_hash != wanted.secret_hash || !present.declared =>
-            {
-                clients::update(&mut tx, &wanted.id, &wanted.metadata, true, now).await?;
-                clients::set_secret(&mut tx, &wanted.id, wanted.secret_hash.as_deref(), now).await?;
-                record(&mut tx, &Actor::operator(), AuditKind::ClientUpdated, format!("client:{}", wanted.id), Map::new(), now)
-                    .await?;
-            }
-            Some(_) => {}
+        match apply_one(app, declaration).await {
+            // Another replica has registered it in this moment: now it is there to be compared.
+            Err(error) if error.is_unique_violation() => apply_one(app, declaration).await?,
+            applied => applied?,
         }
-        tx.commit().await?;
-        app.clients.forget(&wanted.id);
+        app.clients.forget(&declaration.client_id);
     }
     Ok(())
+}
+
+async fn apply_one(app: &App, declaration: &DeclaredClient) -> Result<(), StoreError> {
+    let now = app.now();
+    let secret = declaration.client_secret.as_ref().map(|secret| Secret::new(secret.as_str()));
+    let wanted = new_client(app, &declaration.client_id, declaration.metadata.clone(), secret.as_ref(), true, now);
+    let mut tx = app.store.begin().await?;
+    let kind = match clients::find(&mut tx, &wanted.id).await? {
+        None => {
+            clients::insert(&mut tx, &wanted).await?;
+            AuditKind::ClientCreated
+        }
+        Some(present)
+            if present.metadata != wanted.metadata || present.secret_hash != wanted.secret_hash || !present.declared =>
+        {
+            clients::update(&mut tx, &wanted.id, &wanted.metadata, true, now).await?;
+            clients::set_secret(&mut tx, &wanted.id, wanted.secret_hash.as_deref(), now).await?;
+            AuditKind::ClientUpdated
+        }
+        Some(_) => return Ok(()),
+    };
+    record(&mut tx, &Actor::operator(), kind, format!("client:{}", wanted.id), Map::new(), now).await?;
+    tx.commit().await
 }
 
 fn new_client(app: &App, id: &str, metadata: ClientMetadata, secret: Option<&Secret>, declared: bool, now: Timestamp) -> Client {

@@ -3,6 +3,7 @@
 
 mod browser;
 mod cli;
+mod crash;
 mod demo;
 mod docs;
 mod harness;
@@ -10,6 +11,10 @@ mod house;
 mod layers;
 mod oidc;
 mod pages;
+mod properties;
+mod relying_party;
+mod replicas;
 mod source;
+mod store;
 mod supply_chain;
 mod workbench;

@@ -1,0 +1,8 @@
+//! The store on both engines: every statement, every row, single use, clean-up, migrations.
+
+mod guards;
+mod migrations;
+mod purge;
+mod rows;
+mod sample;
+mod statements;

@@ -46,12 +46,32 @@ pub async fn insert(
 /// Sets a new password. Every token from before is refused, by `iat` against the cut-off and by `sid`: two nets, since
 /// replicas' clocks differ a little (DESIGN §5). Every session ends; the browser that made the change gets a new one.
 pub async fn change_password(app: &App, actor: &Actor, user_id: &str, password_hash: &str) -> Result<(), StoreError> {
+    set_password(app, app.store.begin().await?, actor, user_id, password_hash).await?;
+    Ok(())
+}
+
+async fn set_password(app: &App, mut tx: Tx, actor: &Actor, user_id: &str, hash: &str) -> Result<Timestamp, StoreError> {
     let now = app.now();
-    let mut tx = app.store.begin().await?;
-    credentials::set_password_hash(&mut tx, user_id, password_hash, now).await?;
     let revocations = cut_off(&mut tx, user_id, now).await?;
+    credentials::set_password_hash(&mut tx, user_id, hash, now).await?;
     record(&mut tx, actor, AuditKind::PasswordChanged, format!("user:{user_id}"), Map::new(), now).await?;
-    app.revocations.commit(tx, revocations).await
+    app.revocations.commit(tx, revocations).await?;
+    Ok(now)
+}
+
+/// As `change_password`, by the person: `user` as they were when they proved that they know the old one. Gives the new
+/// `password_changed_at`; none if somebody else was quicker, or the account was disabled: the proof holds no more.
+pub async fn change_own_password(
+    app: &App,
+    actor: &Actor,
+    user: &User,
+    password_hash: &str,
+) -> Result<Option<Timestamp>, StoreError> {
+    let mut tx = app.store.begin().await?;
+    if !users::hold(&mut tx, user).await? {
+        return Ok(None);
+    }
+    set_password(app, tx, actor, &user.id, password_hash).await.map(Some)
 }
 
 /// Refuses every token and ends every session of a person, here and everywhere.

@@ -29,14 +29,15 @@ pub async fn revoke(app: &App, actor: &Actor, family: &TokenFamily) -> Result<()
 pub async fn end_stolen(app: &App, actor: &Actor, family: &TokenFamily) -> Result<(), StoreError> {
     let now = app.now();
     let mut tx = app.store.begin().await?;
-    let mut revocations = end(&mut tx, &family.id, now).await?;
-    revocations.push(revocation::session(family.access_token_sid(), now));
+    // The session first, as in `user::cut_off`: two that lock in another order would wait for each other.
     if !family.offline {
         sessions::end(&mut tx, &family.session_id, now).await?;
     }
     record(
         &mut tx,
         actor,
+    let mut revocations = end(&mut tx, &family.id, now).await?;
+    revocations.push(revocation::session(family.access_token_sid(), now));
         AuditKind::RefreshTokenReplayed,
         format!("family:{}", family.id),
         detail("user", family.user_id.as_str()),

@@ -9,7 +9,7 @@ use crate::app::App;
 use crate::clock::Timestamp;
 use crate::model::{Actor, AuditKind, Revocation, User};
 use crate::revocation;
-use crate::store::{StoreError, Tx, credentials, sessions, users};
+use crate::store::{StoreError, Tx, credentials, sessions, token_families, users};
 
 /// Adds an account, with a password hash if there is one. A UNIQUE violation means that the e-mail address is taken.
 pub async fn create(app: &App, actor: &Actor, user: &User, password_hash: Option<&str>) -> Result<(), StoreError> {
@@ -121,7 +121,8 @@ pub async fn delete(app: &App, actor: &Actor, user_id: &str) -> Result<bool, Sto
     Ok(true)
 }
 
-/// Moves the person's cut-off to `now` and ends their sessions, in `tx`.
+/// Moves the person's cut-off to `now` and ends their sessions, in `tx`, and what outlives a session (`offline_access`): the second
+/// net refuses by `sid`, so it holds where a replica's clock is ahead, or a second begins while this commits.
 ///
 /// `password_changed_at` is the cut-off of refresh tokens and sessions, so that one column answers for all three causes.
 async fn cut_off(tx: &mut Tx, user_id: &str, now: Timestamp) -> Result<Vec<Revocation>, StoreError> {
@@ -130,6 +131,11 @@ async fn cut_off(tx: &mut Tx, user_id: &str, now: Timestamp) -> Result<Vec<Revoc
     for session in sessions::live_of_user(tx, user_id, now).await? {
         sessions::end(tx, &session.id, now).await?;
         revocations.push(revocation::session(&session.id, now));
+    }
+    // After the sessions: a redemption that is under way holds its session, and its family is seen here once it is done.
+    for family in token_families::live_of_user(tx, user_id, now).await?.iter().filter(|family| family.offline) {
+        token_families::revoke(tx, &family.id, now).await?;
+        revocations.push(revocation::session(family.access_token_sid(), now));
     }
     Ok(revocations)
 }

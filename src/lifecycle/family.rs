@@ -70,7 +70,7 @@ pub async fn end_replayed_code(app: &App, actor: &Actor, code: &AuthorizationCod
     app.revocations.commit(tx, revocations).await
 }
 
-/// A person removes an app: remembered consent, refresh tokens and access tokens.
+/// A person removes an app: remembered consent, codes that it has not redeemed, refresh tokens and access tokens.
 pub async fn remove_app(app: &App, actor: &Actor, user_id: &str, client_id: &str) -> Result<(), StoreError> {
     let now = app.now();
     let mut tx = app.store.begin().await?;
@@ -81,6 +81,8 @@ pub async fn remove_app(app: &App, actor: &Actor, user_id: &str, client_id: &str
             revocations.extend(end(&mut tx, &family.id, now).await?);
         }
     }
+    // Before the families are read: one that a redemption is just making is seen then.
+    authorization::delete_pending_codes(&mut tx, user_id, client_id).await?;
     for (jti, expires_at) in authorization::live_access_tokens(&mut tx, user_id, client_id, now).await? {
         revocations.push(revocation::token(&jti, expires_at));
     }

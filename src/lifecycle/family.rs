@@ -7,8 +7,11 @@ use crate::model::{Actor, AuditKind, AuthorizationCode, Revocation, TokenFamily}
 use crate::revocation;
 use crate::store::{StoreError, Tx, authorization, grants, sessions, token_families};
 
-/// Ends one family and every access token that came with it (RFC 7009 §2.1).
+/// Ends one family and every access token that came with it (RFC 7009 §2.1). Does nothing if it had ended.
 pub async fn revoke(app: &App, actor: &Actor, family: &TokenFamily) -> Result<(), StoreError> {
+    if family.revoked_at.is_some() {
+        return Ok(());
+    }
     let now = app.now();
     let mut tx = app.store.begin().await?;
     let revocations = end(&mut tx, &family.id, now).await?;
@@ -33,11 +36,11 @@ pub async fn end_stolen(app: &App, actor: &Actor, family: &TokenFamily) -> Resul
     if !family.offline {
         sessions::end(&mut tx, &family.session_id, now).await?;
     }
+    let mut revocations = end(&mut tx, &family.id, now).await?;
+    revocations.push(revocation::session(family.access_token_sid(), now));
     record(
         &mut tx,
         actor,
-    let mut revocations = end(&mut tx, &family.id, now).await?;
-    revocations.push(revocation::session(family.access_token_sid(), now));
         AuditKind::RefreshTokenReplayed,
         format!("family:{}", family.id),
         detail("user", family.user_id.as_str()),
@@ -47,10 +50,13 @@ pub async fn end_stolen(app: &App, actor: &Actor, family: &TokenFamily) -> Resul
     app.revocations.commit(tx, revocations).await
 }
 
-/// A redeemed authorization code came back: what it had yielded is taken back (RFC 6749 §4.1.2).
+/// A redeemed authorization code came back: what it had yielded is taken back (RFC 6749 §4.1.2), the first time.
 pub async fn end_replayed_code(app: &App, actor: &Actor, code: &AuthorizationCode) -> Result<(), StoreError> {
     let now = app.now();
     let mut tx = app.store.begin().await?;
+    if !authorization::take_yield(&mut tx, &code.code_hash).await? {
+        return Ok(());
+    }
     let mut revocations = Vec::new();
     if let Some(family_id) = &code.family_id {
         revocations.extend(end(&mut tx, family_id, now).await?);
@@ -75,14 +81,14 @@ pub async fn remove_app(app: &App, actor: &Actor, user_id: &str, client_id: &str
     let now = app.now();
     let mut tx = app.store.begin().await?;
     grants::delete(&mut tx, user_id, client_id).await?;
+    // Before the families are read: one that a redemption is just making is seen then.
+    authorization::delete_pending_codes(&mut tx, user_id, client_id).await?;
     let mut revocations = Vec::new();
     for family in token_families::live_of_user(&mut tx, user_id, now).await? {
         if family.client_id == client_id {
             revocations.extend(end(&mut tx, &family.id, now).await?);
         }
     }
-    // Before the families are read: one that a redemption is just making is seen then.
-    authorization::delete_pending_codes(&mut tx, user_id, client_id).await?;
     for (jti, expires_at) in authorization::live_access_tokens(&mut tx, user_id, client_id, now).await? {
         revocations.push(revocation::token(&jti, expires_at));
     }

@@ -21,3 +21,6 @@ pub mod router; // every URL on one screen
 pub mod server; // sockets: bind, serve, drain
 pub mod store; // SQL for both engines: the only home of sqlx queries
 pub mod telemetry; // logs and metrics
+
+#[cfg(test)]
+mod testing; // what unit tests share

@@ -193,7 +193,7 @@ mod tests {
         {
             assert_eq!(Jwt::decode(&token(typ)).unwrap().kind(), kind);
         }
-        for opaque in ["", "a.b.c", &Secret::random().expose().to_owned(), &format!("{}.x", token("JWT"))] {
+        for opaque in ["", "a.b.c", Secret::random().expose(), &format!("{}.x", token("JWT"))] {
             assert!(Jwt::decode(opaque).is_none(), "{opaque}");
         }
     }

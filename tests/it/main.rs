@@ -3,10 +3,13 @@
 
 mod attacks;
 mod browser;
+mod cli;
+mod docs;
 mod harness;
 mod house;
 mod layers;
 mod oidc;
+mod pages;
 mod source;
 mod supply_chain;
 mod workbench;

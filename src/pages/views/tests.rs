@@ -264,6 +264,7 @@ fn an_app_shows_what_its_client_registered() {
 /// Writes the sample pages and what they load into `$TESSERA_SAMPLES`; serve that folder and look at them.
 #[test]
 #[ignore = "writes files to look at: TESSERA_SAMPLES=<folder> cargo test --lib samples -- --ignored"]
+#[allow(clippy::disallowed_methods, reason = "whoever looks at the samples says where they go")]
 fn samples_can_be_looked_at() {
     let folder = std::path::PathBuf::from(std::env::var_os("TESSERA_SAMPLES").expect("TESSERA_SAMPLES names a folder"));
     std::fs::create_dir_all(folder.join("static")).unwrap();

@@ -45,7 +45,6 @@ impl Process {
     }
 
     /// Starts `tessera serve` on `port` of the loopback address, with that as its issuer, and waits until it is ready.
-    #[allow(dead_code, reason = "the first test of a running `tessera serve` removes this line")]
     pub async fn serve(folder: &Path, port: u16, settings: &[(&str, &str)]) -> Self {
         let (listen, issuer) = (format!("127.0.0.1:{port}"), format!("http://127.0.0.1:{port}"));
         let mut all = vec![("TESSERA_LISTEN", listen.as_str()), ("TESSERA_ISSUER", issuer.as_str())];
@@ -56,7 +55,6 @@ impl Process {
     }
 
     /// Waits until `readyz` answers 200. It is asked again at each line of the log, and every 100 ms.
-    #[allow(dead_code, reason = "as `serve`")]
     async fn wait_until_ready(&mut self, readyz: &str) {
         let client = reqwest::Client::new();
         let ready = async {
@@ -99,8 +97,12 @@ impl Process {
 
     /// Sends SIGTERM, on which requests in flight are finished.
     pub fn terminate(&self) {
-        let id = self.child.id().expect("tessera is running");
-        assert!(signal("TERM", &id.to_string()), "SIGTERM was not sent");
+        assert!(signal("TERM", &self.id().to_string()), "SIGTERM was not sent");
+    }
+
+    /// The number of the process, which must be running.
+    pub fn id(&self) -> u32 {
+        self.child.id().expect("tessera is running")
     }
 
     /// Waits until the process has ended.

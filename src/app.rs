@@ -1,5 +1,9 @@
 //! What a request may need, made once at start.
 
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -163,11 +167,21 @@ impl App {
 /// In words for an operator.
 pub async fn open_store(config: &Config) -> anyhow::Result<Store> {
     let database = &config.database;
-    if let Some(path) = database.url.strip_prefix("sqlite:")
-        && let Some(folder) = std::path::Path::new(path.trim_start_matches("//")).parent()
-        && !folder.as_os_str().is_empty()
-    {
-        std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    if let Some(path) = database.url.strip_prefix("sqlite:") {
+        make_private(Path::new(path.trim_start_matches("//")))?;
     }
     Ok(Store::open(&database.url, database.durable, database.max_connections).await?)
+}
+
+/// Makes what is missing of a database file and its folder, for their owner alone: password hashes and sealed keys will be in it.
+/// SQLite gives the files beside it (`-wal`, `-shm`) the same mode.
+fn make_private(file: &Path) -> anyhow::Result<()> {
+    if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+        made.with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    }
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        made => made.map(drop).with_context(|| format!("cannot make the database {}", file.display())),
+    }
 }

@@ -16,6 +16,9 @@ const CLEAN_UP_EVERY: Duration = Duration::from_secs(600);
 /// What has expired is kept this much longer: a replayed code must find what it yielded, and an operator what happened.
 const KEPT_FOR: Duration = Duration::from_secs(86_400);
 
+/// How much longer than it is accepted a used assertion is remembered: more than clocks of replicas differ.
+const ASSERTIONS_KEPT_FOR: Duration = Duration::from_secs(3_600);
+
 /// The longest-lived token under a key is an ID or access token of an hour; a day more than covers clocks and caches.
 const RETIRED_KEYS_KEPT_FOR: Duration = Duration::from_secs(2 * 86_400);
 
@@ -54,7 +57,8 @@ pub async fn clean_up(app: &App) -> Result<(), StoreError> {
     // One transaction each: on SQLite a long one would hold up sign-ins.
     let mut tx = app.store.begin().await?;
     authorization::purge_requests(&mut tx, now).await?;
-    clients::purge_assertions(&mut tx, now).await?;
+    // A replica whose clock is behind accepts an assertion that has expired here.
+    clients::purge_assertions(&mut tx, now.minus(ASSERTIONS_KEPT_FOR)).await?;
     tx.commit().await?;
     let mut tx = app.store.begin().await?;
     authorization::purge_codes(&mut tx, before).await?;

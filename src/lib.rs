@@ -6,6 +6,7 @@ pub mod cli; // one file per command
 pub mod client_cache; // clients in memory, for a second
 pub mod clock; // the only source of time
 pub mod config; // defaults + file + environment -> one validated Config
+pub mod demo; // `tessera demo`: the provider, an app and an API in one process
 pub mod error; // OAuthError (protocol) and PageError (people); nothing else reaches a client
 pub mod http; // what every endpoint shares: cookies, CSRF, client address, rate limits, headers
 pub mod jobs; // periodic work
@@ -21,3 +22,6 @@ pub mod router; // every URL on one screen
 pub mod server; // sockets: bind, serve, drain
 pub mod store; // SQL for both engines: the only home of sqlx queries
 pub mod telemetry; // logs and metrics
+
+#[cfg(test)]
+mod testing; // what unit tests share

@@ -12,6 +12,7 @@ use crate::http::cors::cors;
 use crate::http::headers::{api_headers, page_headers};
 use crate::http::params::MAX_BODY;
 use crate::http::request_id::request_id;
+use crate::http::time_limit::{LONGEST_REQUEST, time_limit};
 use crate::oidc::{authorize, introspect, metadata, revoke, token, userinfo};
 use crate::pages::{self, account, assets, consent, landing, login, logout, setup};
 use crate::telemetry;
@@ -65,7 +66,11 @@ pub fn router(app: &Arc<App>) -> Router {
             .route(&format!("/.well-known/oauth-authorization-server{path}"), get(metadata::provider))
             .nest(path, all),
     };
-    let all = all.layer(DefaultBodyLimit::max(MAX_BODY)).layer(from_fn(request_id)).with_state(Arc::clone(app));
+    let all = all
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(from_fn_with_state(LONGEST_REQUEST, time_limit))
+        .layer(from_fn(request_id))
+        .with_state(Arc::clone(app));
     match app.metrics.is_on() {
         true => all.layer(from_fn_with_state(Arc::clone(&app.metrics), telemetry::count_requests)),
         false => all,

@@ -14,6 +14,7 @@ mod serve;
 mod token;
 mod token_state;
 mod user;
+mod user_options;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -102,8 +102,9 @@ pub(super) async fn show_jwt(app: &App, token: &str, jwt: &Jwt, as_json: bool) -
         ("accepted", if active { "yes".to_owned() } else { format!("no: {}", problems.join("; ")) }),
     ];
     output::print(&output::fields(&fields))?;
-    // JSON escapes control characters by itself; `printable` would undo the indentation.
-    output::line(&format!("\nheader {:#}\nclaims {:#}", Value::from(jwt.header.clone()), Value::from(jwt.claims.clone())))
+    let claims = format!("\nheader {:#}\nclaims {:#}", Value::from(jwt.header.clone()), Value::from(jwt.claims.clone()));
+    // Line by line, since its own line ends are meant.
+    claims.lines().try_for_each(|line| output::line(&output::printable(line)))
 }
 
 /// By what a verified access token is refused.
@@ -193,7 +194,7 @@ mod tests {
         {
             assert_eq!(Jwt::decode(&token(typ)).unwrap().kind(), kind);
         }
-        for opaque in ["", "a.b.c", &Secret::random().expose().to_owned(), &format!("{}.x", token("JWT"))] {
+        for opaque in ["", "a.b.c", Secret::random().expose(), &format!("{}.x", token("JWT"))] {
             assert!(Jwt::decode(opaque).is_none(), "{opaque}");
         }
     }

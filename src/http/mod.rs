@@ -13,6 +13,7 @@ pub mod params;
 pub mod rate_limit;
 mod rate_limit_local;
 pub mod request_id;
+pub mod time_limit;
 
 pub use client_ip::client_ip;
 pub use cookies::CookieNames;

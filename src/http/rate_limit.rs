@@ -261,9 +261,9 @@ mod tests {
     }
 
     #[tokio::test]
-    #[ignore = "needs Redis at TESSERA_TEST_REDIS_URL"]
     async fn in_redis() {
-        let client = Client::open(std::env::var("TESSERA_TEST_REDIS_URL").unwrap()).unwrap();
+        let Some(url) = crate::testing::test_server("TESSERA_TEST_REDIS") else { return };
+        let client = Client::open(url).unwrap();
         let prefix = format!("{}:", crate::model::secret::new_id());
         let connection = ConnectionManager::new(client).await.unwrap();
         keeps_its_promise(RateLimiter::redis(connection.clone(), &prefix)).await;

@@ -7,8 +7,11 @@ use crate::model::{Actor, AuditKind, AuthorizationCode, Revocation, TokenFamily}
 use crate::revocation;
 use crate::store::{StoreError, Tx, authorization, grants, sessions, token_families};
 
-/// Ends one family and every access token that came with it (RFC 7009 §2.1).
+/// Ends one family and every access token that came with it (RFC 7009 §2.1). Does nothing if it had ended.
 pub async fn revoke(app: &App, actor: &Actor, family: &TokenFamily) -> Result<(), StoreError> {
+    if family.revoked_at.is_some() {
+        return Ok(());
+    }
     let now = app.now();
     let mut tx = app.store.begin().await?;
     let revocations = end(&mut tx, &family.id, now).await?;
@@ -29,11 +32,12 @@ pub async fn revoke(app: &App, actor: &Actor, family: &TokenFamily) -> Result<()
 pub async fn end_stolen(app: &App, actor: &Actor, family: &TokenFamily) -> Result<(), StoreError> {
     let now = app.now();
     let mut tx = app.store.begin().await?;
-    let mut revocations = end(&mut tx, &family.id, now).await?;
-    revocations.push(revocation::session(family.access_token_sid(), now));
+    // The session first, as in `user::cut_off`: two that lock in another order would wait for each other.
     if !family.offline {
         sessions::end(&mut tx, &family.session_id, now).await?;
     }
+    let mut revocations = end(&mut tx, &family.id, now).await?;
+    revocations.push(revocation::session(family.access_token_sid(), now));
     record(
         &mut tx,
         actor,
@@ -46,10 +50,13 @@ pub async fn end_stolen(app: &App, actor: &Actor, family: &TokenFamily) -> Resul
     app.revocations.commit(tx, revocations).await
 }
 
-/// A redeemed authorization code came back: what it had yielded is taken back (RFC 6749 §4.1.2).
+/// A redeemed authorization code came back: what it had yielded is taken back (RFC 6749 §4.1.2), the first time.
 pub async fn end_replayed_code(app: &App, actor: &Actor, code: &AuthorizationCode) -> Result<(), StoreError> {
     let now = app.now();
     let mut tx = app.store.begin().await?;
+    if !authorization::take_yield(&mut tx, &code.code_hash).await? {
+        return Ok(());
+    }
     let mut revocations = Vec::new();
     if let Some(family_id) = &code.family_id {
         revocations.extend(end(&mut tx, family_id, now).await?);
@@ -69,11 +76,13 @@ pub async fn end_replayed_code(app: &App, actor: &Actor, code: &AuthorizationCod
     app.revocations.commit(tx, revocations).await
 }
 
-/// A person removes an app: remembered consent, refresh tokens and access tokens.
+/// A person removes an app: remembered consent, codes that it has not redeemed, refresh tokens and access tokens.
 pub async fn remove_app(app: &App, actor: &Actor, user_id: &str, client_id: &str) -> Result<(), StoreError> {
     let now = app.now();
     let mut tx = app.store.begin().await?;
     grants::delete(&mut tx, user_id, client_id).await?;
+    // Before the families are read: one that a redemption is just making is seen then.
+    authorization::delete_pending_codes(&mut tx, user_id, client_id).await?;
     let mut revocations = Vec::new();
     for family in token_families::live_of_user(&mut tx, user_id, now).await? {
         if family.client_id == client_id {

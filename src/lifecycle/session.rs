@@ -7,9 +7,9 @@ use serde_json::Map;
 use super::{detail, record};
 use crate::app::App;
 use crate::model::secret::new_id;
-use crate::model::{Actor, AuditKind, Json, Secret, Session};
+use crate::model::{Actor, AuditKind, Json, Secret, Session, User};
 use crate::revocation;
-use crate::store::{StoreError, sessions, users};
+use crate::store::{StoreError, Tx, sessions, users};
 
 /// What a browser says of itself is cut to this many characters.
 const USER_AGENT_LENGTH: usize = 300;
@@ -20,10 +20,40 @@ pub struct Started {
     pub cookie: Secret,
 }
 
-/// Begins a session after a successful sign-in. If the same person's `previous` session is given, that one is renewed: its
-/// `sid` stays, since apps hold tokens under it, and its cookie changes. Another person's is ended.
+/// Begins a session for `user`, as they were when they proved who they are. None if the account was disabled or its password
+/// changed since: a proof takes a while, and one by the old password must not outlive the change.
+pub async fn start_proven(
+    app: &App,
+    actor: &Actor,
+    user: &User,
+    amr: &[&str],
+    user_agent: &str,
+    previous: Option<&Session>,
+) -> Result<Option<Started>, StoreError> {
+    let mut tx = app.store.begin().await?;
+    match users::hold(&mut tx, user).await? {
+        true => Ok(Some(begin(app, tx, actor, &user.id, amr, user_agent, previous).await?)),
+        false => Ok(None),
+    }
+}
+
+/// As `start_proven`, for an account that has just been made.
 pub async fn start(
     app: &App,
+    actor: &Actor,
+    user_id: &str,
+    amr: &[&str],
+    user_agent: &str,
+    previous: Option<&Session>,
+) -> Result<Started, StoreError> {
+    begin(app, app.store.begin().await?, actor, user_id, amr, user_agent, previous).await
+}
+
+/// If the same person's `previous` session is given, that one is renewed: its `sid` stays, since apps hold tokens under it, and
+/// its cookie changes. Another person's is ended.
+async fn begin(
+    app: &App,
+    mut tx: Tx,
     actor: &Actor,
     user_id: &str,
     amr: &[&str],
@@ -36,7 +66,6 @@ pub async fn start(
     let user_agent: String = user_agent.chars().filter(|c| !c.is_control()).take(USER_AGENT_LENGTH).collect();
     let ip = actor.ip.clone().unwrap_or_default();
     let actor = actor.named(format!("user:{user_id}"));
-    let mut tx = app.store.begin().await?;
     if let Some(previous) = previous
         && previous.user_id == user_id
         && sessions::reauthenticate(&mut tx, &previous.id, &cookie.hash(), now, &amr, &user_agent, &ip).await?

@@ -9,7 +9,7 @@ use crate::app::App;
 use crate::clock::Timestamp;
 use crate::model::{Actor, AuditKind, Revocation, User};
 use crate::revocation;
-use crate::store::{StoreError, Tx, credentials, sessions, users};
+use crate::store::{StoreError, Tx, credentials, sessions, token_families, users};
 
 /// Adds an account, with a password hash if there is one. A UNIQUE violation means that the e-mail address is taken.
 pub async fn create(app: &App, actor: &Actor, user: &User, password_hash: Option<&str>) -> Result<(), StoreError> {
@@ -46,12 +46,32 @@ pub async fn insert(
 /// Sets a new password. Every token from before is refused, by `iat` against the cut-off and by `sid`: two nets, since
 /// replicas' clocks differ a little (DESIGN §5). Every session ends; the browser that made the change gets a new one.
 pub async fn change_password(app: &App, actor: &Actor, user_id: &str, password_hash: &str) -> Result<(), StoreError> {
+    set_password(app, app.store.begin().await?, actor, user_id, password_hash).await?;
+    Ok(())
+}
+
+async fn set_password(app: &App, mut tx: Tx, actor: &Actor, user_id: &str, hash: &str) -> Result<Timestamp, StoreError> {
     let now = app.now();
-    let mut tx = app.store.begin().await?;
-    credentials::set_password_hash(&mut tx, user_id, password_hash, now).await?;
     let revocations = cut_off(&mut tx, user_id, now).await?;
+    credentials::set_password_hash(&mut tx, user_id, hash, now).await?;
     record(&mut tx, actor, AuditKind::PasswordChanged, format!("user:{user_id}"), Map::new(), now).await?;
-    app.revocations.commit(tx, revocations).await
+    app.revocations.commit(tx, revocations).await?;
+    Ok(now)
+}
+
+/// As `change_password`, by the person: `user` as they were when they proved that they know the old one. Gives the new
+/// `password_changed_at`; none if somebody else was quicker, or the account was disabled: the proof holds no more.
+pub async fn change_own_password(
+    app: &App,
+    actor: &Actor,
+    user: &User,
+    password_hash: &str,
+) -> Result<Option<Timestamp>, StoreError> {
+    let mut tx = app.store.begin().await?;
+    if !users::hold(&mut tx, user).await? {
+        return Ok(None);
+    }
+    set_password(app, tx, actor, &user.id, password_hash).await.map(Some)
 }
 
 /// Refuses every token and ends every session of a person, here and everywhere.
@@ -101,7 +121,8 @@ pub async fn delete(app: &App, actor: &Actor, user_id: &str) -> Result<bool, Sto
     Ok(true)
 }
 
-/// Moves the person's cut-off to `now` and ends their sessions, in `tx`.
+/// Moves the person's cut-off to `now` and ends their sessions, in `tx`, and what outlives a session (`offline_access`): the second
+/// net refuses by `sid`, so it holds where a replica's clock is ahead, or a second begins while this commits.
 ///
 /// `password_changed_at` is the cut-off of refresh tokens and sessions, so that one column answers for all three causes.
 async fn cut_off(tx: &mut Tx, user_id: &str, now: Timestamp) -> Result<Vec<Revocation>, StoreError> {
@@ -110,6 +131,11 @@ async fn cut_off(tx: &mut Tx, user_id: &str, now: Timestamp) -> Result<Vec<Revoc
     for session in sessions::live_of_user(tx, user_id, now).await? {
         sessions::end(tx, &session.id, now).await?;
         revocations.push(revocation::session(&session.id, now));
+    }
+    // After the sessions: a redemption that is under way holds its session, and its family is seen here once it is done.
+    for family in token_families::live_of_user(tx, user_id, now).await?.iter().filter(|family| family.offline) {
+        token_families::revoke(tx, &family.id, now).await?;
+        revocations.push(revocation::session(family.access_token_sid(), now));
     }
     Ok(revocations)
 }

@@ -133,8 +133,9 @@ async fn check_assertion(app: &App, client: &Client, assertion: &str, now: Times
     if begins.is_some_and(|begins| Timestamp::from_seconds(begins) > now + app.leeway()) {
         return Err(refused("nbf or iat is in the future"));
     }
-    let jti =
-        text("jti").filter(|jti| !jti.is_empty() && jti.len() <= 256).ok_or_else(|| refused("jti is missing or too long"))?;
+    let jti = text("jti")
+        .filter(|jti| jti.len() <= 256 && is_plain(jti))
+        .ok_or_else(|| refused("jti is missing, too long or not plain"))?;
     let mut tx = app.store.begin().await?;
     if !clients::use_assertion(&mut tx, &client.id, jti, expires_at + app.leeway()).await? {
         return Err(refused("its jti was used before"));
@@ -152,9 +153,14 @@ fn is_for(claims: &Map<String, Value>, issuer: &str) -> bool {
     }
 }
 
+/// JSON can hold a NUL, which PostgreSQL cannot: such text is refused before it gets there.
+fn is_plain(text: &str) -> bool {
+    !text.is_empty() && !text.contains('\0')
+}
+
 /// `sub` of an assertion that is not verified yet: only to find the client whose keys will verify it.
 fn subject_of(assertion: &str) -> Option<String> {
     let payload = URL_SAFE_NO_PAD.decode(assertion.split('.').nth(1)?).ok()?;
     let claims: Map<String, Value> = serde_json::from_slice(&payload).ok()?;
-    Some(claims.get("sub")?.as_str()?.to_owned())
+    Some(claims.get("sub")?.as_str().filter(|sub| is_plain(sub))?.to_owned())
 }

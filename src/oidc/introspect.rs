@@ -50,7 +50,10 @@ async fn access_token(app: &App, client: &Client, token: &str) -> Result<Option<
     if !token.is_of_client() {
         let user = users::find(&mut app.store.read().await?, &token.sub).await?;
         let Some(user) = user.filter(|user| user.disabled_at.is_none()) else { return Ok(None) };
-        answer.insert("username".to_owned(), user.email.into());
+        // Introspection must not get around consent: who may not have the address from userinfo may not have it here.
+        if token.scope.contains("email") {
+            answer.insert("username".to_owned(), user.email.into());
+        }
     }
     Ok(Some(answer))
 }

@@ -17,7 +17,7 @@ use crate::model::{Actor, AuditKind, Client, Secret};
 use crate::oidc::access_token::{self, Refusal};
 use crate::oidc::client_auth;
 use crate::oidc::token::form;
-use crate::revocation;
+use crate::revocation::{self, Verdict};
 use crate::store::token_families;
 
 /// `POST /revoke`. A token that is unknown or expired is as good as revoked: 200 (RFC 7009 §2.2).
@@ -41,6 +41,10 @@ async fn revoke_access_token(app: &App, client: &Client, actor: &Actor, token: &
         Err(_) => return Ok(()),
     };
     check_owner(client, &token.client_id)?;
+    // Again and again must not fill the log.
+    if let Verdict::Refused(_) = app.revocations.check(&token.facts()).await? {
+        return Ok(());
+    }
     let now = app.now();
     let mut tx = app.store.begin().await?;
     let detail = lifecycle::detail("client_id", client.id.as_str());

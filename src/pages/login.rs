@@ -14,7 +14,7 @@ use super::visit::{Visit, session_cookie, with_cookie};
 use super::waiting::Waiting;
 use crate::app::App;
 use crate::error::PageError;
-use crate::lifecycle;
+use crate::lifecycle::{self, session::Started};
 use crate::model::User;
 use crate::model::authorization::Prompt;
 use crate::oidc::authorize::Decision;
@@ -60,8 +60,8 @@ pub async fn post(State(app): State<Arc<App>>, visit: Visit, body: Bytes) -> Res
         Some(user) => (user.email.as_str(), Problem::wrong_password()),
         None => (form.text("email"), Problem::wrong_email_or_password()),
     };
-    let user = match prove(&app, &visit, email, form.text("password"), wrong).await? {
-        Ok(user) => user,
+    let started = match sign_in(&app, &visit, email, form.text("password"), wrong).await? {
+        Ok(started) => started,
         Err(refusal) => {
             let page = match (again, &waiting) {
                 (Some(user), Some(waiting)) => again_page(&app, &visit, waiting, user, Some(&refusal)),
@@ -70,13 +70,28 @@ pub async fn post(State(app): State<Arc<App>>, visit: Visit, body: Bytes) -> Res
             return Ok(refusal.answer(page));
         }
     };
-    let previous = visit.signed_in.as_ref().map(|signed_in| &signed_in.session);
-    let started = lifecycle::session::start(&app, &visit.actor, &user.id, &["pwd"], &visit.user_agent, previous).await?;
     let next = match &waiting {
         Some(waiting) => waiting.go_on(&app),
         None => to_page(&app, "/account"),
     };
     Ok(with_cookie(next, session_cookie(&app, &started)))
+}
+
+/// A session for whoever proves to be the person of this account.
+async fn sign_in(
+    app: &Arc<App>,
+    visit: &Visit,
+    email: &str,
+    password: &str,
+    wrong: Problem,
+) -> Result<Result<Started, Refusal>, PageError> {
+    let user = match prove(app, visit, email, password, wrong.clone()).await? {
+        Ok(user) => user,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let previous = visit.signed_in.as_ref().map(|signed_in| &signed_in.session);
+    let started = lifecycle::session::start_proven(app, &visit.actor, &user, &["pwd"], &visit.user_agent, previous).await?;
+    Ok(started.ok_or_else(|| Refusal::of(wrong)))
 }
 
 /// `GET /select-account`

@@ -27,8 +27,12 @@ const FIND_CODE: &str = concat!("SELECT ", code_columns!(), " FROM authorization
 const REDEEM_CODE: &str = "UPDATE authorization_codes
     SET redeemed_at = $2, family_id = $3, access_token_jti = $4, access_token_expires_at = $5
     WHERE code_hash = $1 AND redeemed_at IS NULL";
+const TAKE_YIELD: &str = "UPDATE authorization_codes SET family_id = NULL, access_token_jti = NULL
+    WHERE code_hash = $1 AND access_token_jti IS NOT NULL";
 const LIVE_ACCESS_TOKENS: &str = "SELECT access_token_jti, access_token_expires_at FROM authorization_codes
-    WHERE user_id = $1 AND client_id = $2 AND access_token_expires_at > $3";
+    WHERE user_id = $1 AND client_id = $2 AND access_token_jti IS NOT NULL AND access_token_expires_at > $3";
+const DELETE_PENDING_CODES: &str =
+    "DELETE FROM authorization_codes WHERE user_id = $1 AND client_id = $2 AND redeemed_at IS NULL";
 const PURGE_CODES: &str = "DELETE FROM authorization_codes WHERE expires_at < $1";
 
 pub(super) const STATEMENTS: &[&str] = &[
@@ -40,7 +44,9 @@ pub(super) const STATEMENTS: &[&str] = &[
     INSERT_CODE,
     FIND_CODE,
     REDEEM_CODE,
+    TAKE_YIELD,
     LIVE_ACCESS_TOKENS,
+    DELETE_PENDING_CODES,
     PURGE_CODES,
 ];
 
@@ -121,6 +127,11 @@ pub async fn redeem_code(tx: &mut Tx, code_hash: &[u8], now: Timestamp, yielded:
     Ok(changed > 0)
 }
 
+/// Notes that what a redeemed code yielded is being taken back. `false` if it had been: a replay does so once.
+pub async fn take_yield(tx: &mut Tx, code_hash: &[u8]) -> Result<bool, StoreError> {
+    Ok(execute!(tx, TAKE_YIELD, code_hash)? > 0)
+}
+
 /// The access tokens that codes of this person yielded to this client and that have not expired.
 pub async fn live_access_tokens(
     conn: &mut Conn,
@@ -129,6 +140,11 @@ pub async fn live_access_tokens(
     now: Timestamp,
 ) -> Result<Vec<(String, Timestamp)>, StoreError> {
     fetch_all!(conn, LIVE_ACCESS_TOKENS, user_id, client_id, now)
+}
+
+/// Takes back the codes of this person that the client has not redeemed. Waits for a redemption that is under way.
+pub async fn delete_pending_codes(tx: &mut Tx, user_id: &str, client_id: &str) -> Result<u64, StoreError> {
+    execute!(tx, DELETE_PENDING_CODES, user_id, client_id)
 }
 
 /// Forgets codes that expired before `before`; late enough that what they yielded has expired too.

@@ -24,9 +24,10 @@ const REAUTHENTICATE: &str =
     WHERE id = $1 AND ended_at IS NULL";
 const TOUCH: &str = "UPDATE sessions SET last_seen_at = $2 WHERE id = $1 AND last_seen_at < $2";
 const END: &str = "UPDATE sessions SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL";
+const HOLD: &str = "UPDATE sessions SET last_seen_at = last_seen_at WHERE id = $1 AND ended_at IS NULL AND expires_at > $2";
 const PURGE: &str = "DELETE FROM sessions WHERE expires_at < $1";
 
-pub(super) const STATEMENTS: &[&str] = &[INSERT, FIND, FIND_BY_SECRET, LIVE_OF_USER, REAUTHENTICATE, TOUCH, END, PURGE];
+pub(super) const STATEMENTS: &[&str] = &[INSERT, FIND, FIND_BY_SECRET, LIVE_OF_USER, REAUTHENTICATE, TOUCH, END, HOLD, PURGE];
 
 /// Adds a session.
 pub async fn insert(tx: &mut Tx, session: &Session) -> Result<(), StoreError> {
@@ -85,6 +86,12 @@ pub async fn touch(tx: &mut Tx, id: &str, now: Timestamp) -> Result<(), StoreErr
 /// Ends a session. `false` if it had ended.
 pub async fn end(tx: &mut Tx, id: &str, now: Timestamp) -> Result<bool, StoreError> {
     Ok(execute!(tx, END, id, now)? > 0)
+}
+
+/// Whether the session is still there. If so its row is kept until the transaction ends: whoever ends the session waits, and then
+/// sees what this transaction did.
+pub async fn hold(tx: &mut Tx, id: &str, now: Timestamp) -> Result<bool, StoreError> {
+    Ok(execute!(tx, HOLD, id, now)? > 0)
 }
 
 /// Forgets sessions that expired before `before`.

@@ -18,11 +18,12 @@ const LIST: &str = concat!("SELECT ", columns!(), " FROM users WHERE email_key >
 const ANY: &str = "SELECT id FROM users LIMIT 1";
 const UPDATE: &str = "UPDATE users SET email = $2, email_key = $3, email_verified = $4, profile = $5, roles = $6, groups = $7, updated_at = $8 WHERE id = $1";
 const SET_PASSWORD_CHANGED: &str = "UPDATE users SET password_changed_at = $2, updated_at = $2 WHERE id = $1";
+const HOLD: &str = "UPDATE users SET updated_at = updated_at WHERE id = $1 AND password_changed_at = $2 AND disabled_at IS NULL";
 const SET_DISABLED: &str = "UPDATE users SET disabled_at = $2, updated_at = $3 WHERE id = $1";
 const DELETE: &str = "DELETE FROM users WHERE id = $1";
 
 pub(super) const STATEMENTS: &[&str] =
-    &[INSERT, FIND, FIND_BY_EMAIL, LIST, ANY, UPDATE, SET_PASSWORD_CHANGED, SET_DISABLED, DELETE];
+    &[INSERT, FIND, FIND_BY_EMAIL, LIST, ANY, UPDATE, SET_PASSWORD_CHANGED, HOLD, SET_DISABLED, DELETE];
 
 /// Adds an account. A UNIQUE violation means that the e-mail address has one.
 pub async fn insert(tx: &mut Tx, user: &User) -> Result<(), StoreError> {
@@ -86,6 +87,12 @@ pub async fn update(tx: &mut Tx, user: &User, now: Timestamp) -> Result<(), Stor
 pub async fn set_password_changed(tx: &mut Tx, id: &str, at: Timestamp) -> Result<(), StoreError> {
     execute!(tx, SET_PASSWORD_CHANGED, id, at)?;
     Ok(())
+}
+
+/// Whether the account is as `seen`: not disabled, and without a cut-off since. If so its row is kept until the transaction ends:
+/// a password change that comes at the same time waits, and then sees what this transaction did.
+pub async fn hold(tx: &mut Tx, seen: &User) -> Result<bool, StoreError> {
+    Ok(execute!(tx, HOLD, &seen.id, seen.password_changed_at)? > 0)
 }
 
 /// Disables the account, or enables it with `None`. Gives whether there is one.

@@ -1,9 +1,12 @@
 //! The one integration binary: everything that is tested through the public crate or the real `tessera` binary.
 //! Tests that need a server are left out in words when it is not configured; `tests/run` configures all of them.
 
+mod attacks;
 mod browser;
 mod cli;
 mod crash;
+mod demo;
+mod docs;
 mod harness;
 mod house;
 mod layers;

@@ -18,7 +18,7 @@ use crate::model::client::GrantType;
 use crate::model::secret::new_id;
 use crate::model::{Actor, AuthorizationCode, Client, CodeRedemption, Json, RefreshToken, Secret, TokenFamily};
 use crate::oidc::mint::{self, AccessToken, IdToken, Subject};
-use crate::store::{authorization, token_families};
+use crate::store::{authorization, sessions, token_families};
 
 pub(super) async fn grant(app: &App, client: &Client, params: &Params<'_>, actor: &Actor) -> Result<TokenResponse, OAuthError> {
     let presented = params.get("code").ok_or_else(|| OAuthError::new(ErrorCode::InvalidRequest, "code is missing."))?;
@@ -75,6 +75,9 @@ pub(super) async fn grant(app: &App, client: &Client, params: &Params<'_>, actor
         access_token_jti: jti.clone(),
         access_token_expires_at: expires_at,
     };
+    if !sessions::hold(&mut tx, &code.session_id, issued_at).await? {
+        return Err(OAuthError::invalid_grant("the session ended at this moment"));
+    }
     if !authorization::redeem_code(&mut tx, &code.code_hash, issued_at, &redemption).await? {
         drop(tx);
         // Another request was quicker: read again what it yielded.

@@ -39,8 +39,9 @@ pub(super) async fn grant(app: &App, client: &Client, params: &Params<'_>, actor
         subject::check_session(app, &family.session_id).await?;
     }
     let (user, issued_at) = subject::load(app, &family.user_id, family.created_at).await?;
-    let scope = narrow_scope(&family.scope, params.get("scope"))?;
-    let resource = narrow(&family.resource, params)?;
+    let metadata = &client.metadata;
+    let scope = narrow_scope(&family.scope.filter(|scope| metadata.scope.contains(scope)), params.get("scope"))?;
+    let resource = narrow(&still_allowed(&family, client)?, params)?;
     let refresh = Refresh { client, family: &family, user: &user, scope, resource };
 
     let successor = app.secrets.successor(&presented);
@@ -161,6 +162,16 @@ fn narrow_scope(granted: &ScopeSet, requested: Option<&str>) -> Result<ScopeSet,
     match requested.is_subset_of(granted) {
         true => Ok(requested),
         false => Err(invalid("The scope is more than the person granted.")),
+    }
+}
+
+/// The granted audiences without those that the client has lost since.
+fn still_allowed(family: &TokenFamily, client: &Client) -> Result<Vec<String>, OAuthError> {
+    let left: Vec<String> =
+        family.resource.iter().filter(|resource| client.metadata.audiences.contains(resource)).cloned().collect();
+    match left.is_empty() && !family.resource.is_empty() {
+        true => Err(OAuthError::new(ErrorCode::InvalidTarget, "The client is not registered for any granted resource any more.")),
+        false => Ok(left),
     }
 }
 

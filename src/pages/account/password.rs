@@ -16,7 +16,7 @@ use crate::pages::form::Form;
 use crate::pages::password_proof::{Refusal, prove};
 use crate::pages::to_page;
 use crate::pages::views::{PasswordPage, Person, Problem, Site};
-use crate::pages::visit::{Visit, session_cookie, with_cookie};
+use crate::pages::visit::{Visit, forget_session, session_cookie, with_cookie};
 use crate::password::check_policy;
 
 /// `GET /account/password`
@@ -29,22 +29,33 @@ pub async fn password(State(app): State<Arc<App>>, visit: Visit) -> Result<Respo
 pub async fn change_password(State(app): State<Arc<App>>, mut visit: Visit, body: Bytes) -> Result<Response, PageError> {
     let form = Form::check(&app, &visit, &body)?;
     let Some(SignedIn { user, .. }) = seen(&app, &visit).await? else { return Ok(to_page(&app, "/login")) };
-    let user = user.clone();
-    let hash = match new_hash(&app, &visit, &user, &form).await? {
-        Ok(hash) => hash,
-        Err(refusal) => {
-            let page = page(&app, &visit, &user, Some(refusal.problem.clone()), false);
-            return Ok(refusal.answer(page));
-        }
+    let mut user = user.clone();
+    let refused = |refusal: Refusal| {
+        let page = page(&app, &visit, &user, Some(refusal.problem.clone()), false);
+        Ok(refusal.answer(page))
     };
-    lifecycle::user::change_password(&app, &visit.actor, &user.id, &hash).await?;
-    let started = lifecycle::session::start(&app, &visit.actor, &user.id, &["pwd"], &visit.user_agent, None).await?;
+    let (proven, hash) = match new_hash(&app, &visit, &user, &form).await? {
+        Ok(proven_and_hash) => proven_and_hash,
+        Err(refusal) => return refused(refusal),
+    };
+    let Some(changed_at) = lifecycle::user::change_own_password(&app, &visit.actor, &proven, &hash).await? else {
+        return refused(Refusal::of(Problem::wrong_current_password()));
+    };
+    user.password_changed_at = changed_at;
+    let started = lifecycle::session::start_proven(&app, &visit.actor, &user, &["pwd"], &visit.user_agent, None).await?;
+    // None if yet another change came in between.
+    let Some(started) = started else { return Ok(forget_session(&app, to_page(&app, "/login"))) };
     visit.signed_in_as(&started, user.clone());
     Ok(with_cookie(page(&app, &visit, &user, None, true), session_cookie(&app, &started)))
 }
 
-/// The hash of the new password, if it may be one and the old one was right.
-async fn new_hash(app: &Arc<App>, visit: &Visit, user: &User, form: &Form<'_>) -> Result<Result<String, Refusal>, PageError> {
+/// The person who knew the old password, and the hash of the new one, if it may be one.
+async fn new_hash(
+    app: &Arc<App>,
+    visit: &Visit,
+    user: &User,
+    form: &Form<'_>,
+) -> Result<Result<(User, String), Refusal>, PageError> {
     let (current, new) = (form.text("current_password"), form.text("new_password"));
     if new != form.text("new_password_again") {
         return Ok(Err(Refusal::of(Problem::passwords_differ())));
@@ -52,14 +63,15 @@ async fn new_hash(app: &Arc<App>, visit: &Visit, user: &User, form: &Form<'_>) -
     if let Err(reason) = check_policy(new, &user.email, app.config.passwords.min_length) {
         return Ok(Err(Refusal::of(Problem::password_refused(reason))));
     }
-    if let Err(refusal) = prove(app, visit, &user.email, current, Problem::wrong_current_password()).await? {
-        return Ok(Err(refusal));
-    }
+    let proven = match prove(app, visit, &user.email, current, Problem::wrong_current_password()).await? {
+        Ok(proven) => proven,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
     if new == current {
         return Ok(Err(Refusal::of(Problem::password_unchanged())));
     }
     match app.passwords.hash(new).await {
-        Ok(hash) => Ok(Ok(hash)),
+        Ok(hash) => Ok(Ok((proven, hash))),
         Err(error) => Refusal::of_password(error).map(Err),
     }
 }

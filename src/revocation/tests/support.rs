@@ -11,8 +11,8 @@ use crate::clock::{Clock, Timestamp};
 use crate::model::{Revocation, RevocationKind};
 use crate::revocation::denylist::{Answer, Denylist};
 use crate::revocation::{Revocations, TokenFacts, Verdict, connect_redis};
-use crate::store::revocations::tests::test_server;
 use crate::store::{Store, revocations};
+use crate::testing::test_server;
 
 pub const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 

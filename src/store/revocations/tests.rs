@@ -1,28 +1,15 @@
 //! The log on SQLite, and on PostgreSQL when `TESSERA_TEST_POSTGRES` (the URL of a database from which another can be made) is set.
 
-use std::io::Write;
-
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 use super::*;
 use crate::model::RevocationKind;
 use crate::store::Store;
+use crate::testing::test_server;
 
 pub(crate) struct TestStore {
     pub store: Store,
     _folder: Option<tempfile::TempDir>,
-}
-
-/// The value of an environment variable that names a server for tests; without it the test says that it left something out.
-pub(crate) fn test_server(variable: &str) -> Option<String> {
-    let value = std::env::var(variable).ok().filter(|value| !value.is_empty());
-    if value.is_none() {
-        assert_ne!(std::env::var("TESSERA_TEST_REQUIRE").as_deref(), Ok("all"), "{variable} is not set");
-        // Not eprintln: the harness would hide it.
-        let name = std::thread::current().name().unwrap_or("a test").to_owned();
-        writeln!(std::io::stderr(), "left out: {name}: {variable} is not set").unwrap();
-    }
-    value
 }
 
 /// A new, migrated database on each engine that there is.

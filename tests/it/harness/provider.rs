@@ -70,6 +70,11 @@ impl Provider {
         Self::open(Arc::clone(&self.db), self.clock.clone(), self.app.config.clone()).await
     }
 
+    /// Another replica, whose clock is ahead and stands still.
+    pub async fn replica_with_clock_ahead(&self, by: Duration) -> Self {
+        Self::open(Arc::clone(&self.db), Clock::manual(self.clock.now() + by), self.app.config.clone()).await
+    }
+
     async fn open(db: Arc<TestDatabase>, clock: Clock, mut config: Config) -> Self {
         config.database.url = db.url.clone();
         config.keys.master_key = Some(MASTER_KEY.to_owned());

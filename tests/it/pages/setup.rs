@@ -45,12 +45,15 @@ on_both_engines! {
     async fn of_many_at_once_one_succeeds(db: TestDatabase) {
         let provider = Provider::new(db).await;
         let link = offer(&provider).await;
-        let attempts = (0..8).map(async |index: u32| {
+        let token = link.split_once("token=").unwrap().1;
+        let mut browsers = Vec::new();
+        for index in 0..8 {
             let mut browser = provider.browser();
             let csrf = browser.csrf(&link).await;
-            let email = format!("user{index}@example.org");
-            let token = link.split_once("token=").unwrap().1;
-            let form = [("csrf", csrf.as_str()), ("token", token), ("email", &email), ("name", "Ada"), ("password", PASSWORD),
+            browsers.push((browser, csrf, format!("user{index}@example.org")));
+        }
+        let attempts = browsers.iter_mut().map(async |(browser, csrf, email)| {
+            let form = [("csrf", csrf.as_str()), ("token", token), ("email", email), ("name", "Ada"), ("password", PASSWORD),
                 ("password_again", PASSWORD)];
             browser.post("/setup", &form).await.status
         });

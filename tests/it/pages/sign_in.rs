@@ -193,6 +193,7 @@ async fn an_expected_person_signs_in_instead_of_the_present_one() {
     let (user, other) = (provider.user(&new_email()).await, provider.user(&new_email()).await);
     let hint = provider.tokens(&client, &mut provider.signed_in(&user).await, "openid").await.id_token.unwrap();
     let mut browser = provider.signed_in(&other).await;
+    provider.advance(1);
     let asked = browser.authorize(&client, &[("id_token_hint", &hint)]).await;
     let page = browser.get(asked.location()).await;
     assert!(!page.body.contains(&other.email), "the ordinary form: {}", page.body);

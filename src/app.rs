@@ -2,6 +2,7 @@
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
@@ -9,15 +10,17 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::Context;
+use axum::http::HeaderMap;
 
 use crate::client_cache::ClientCache;
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::http::cookies::CookieNames;
-use crate::http::csrf;
 use crate::http::rate_limit::RateLimiter;
+use crate::http::{RequestId, client_ip, csrf};
 use crate::keyring::{KeyEncryptionKey, KeySet, Keyring};
 use crate::lifecycle;
+use crate::model::Actor;
 use crate::oidc::metadata::Documents;
 use crate::password::PasswordHasher;
 use crate::revocation::{self, Revocations};
@@ -153,6 +156,14 @@ impl App {
     /// The present moment.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Where a request comes from, by nobody in particular yet. Without a peer (a test without a socket) the address is unspecified.
+    pub fn origin(&self, headers: &HeaderMap, peer: Option<SocketAddr>) -> (Actor, IpAddr) {
+        let peer = peer.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
+        let ip = client_ip(peer, headers, &self.config.trusted_proxies);
+        let request_id = RequestId::current().map(|id| id.to_string());
+        (Actor { name: "anonymous".to_owned(), ip: Some(ip.to_string()), request_id }, ip)
     }
 
     /// How much two clocks may differ.

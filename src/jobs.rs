@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::app::App;
-use crate::store::{StoreError, authorization, clients, sessions, signing_keys, token_families};
+use crate::store::{StoreError, audit, authorization, clients, sessions, signing_keys, token_families};
 
 /// Another process's change to the keys is seen within this time.
 const KEYS_EVERY: Duration = Duration::from_secs(2);
@@ -68,6 +68,9 @@ pub async fn clean_up(app: &App) -> Result<(), StoreError> {
     token_families::purge(&mut tx, before).await?;
     sessions::purge(&mut tx, before).await?;
     signing_keys::delete_retired(&mut tx, now.minus(RETIRED_KEYS_KEPT_FOR)).await?;
+    tx.commit().await?;
+    let mut tx = app.store.begin().await?;
+    audit::purge(&mut tx, now.minus(Duration::from_secs(app.config.log.audit_retention.into()))).await?;
     tx.commit().await?;
     app.revocations.purge().await?;
     Ok(())

@@ -132,8 +132,9 @@ CREATE TABLE signing_keys (
     retired_at   BIGINT,
     revoked_at   BIGINT
 );
--- At most one key of each algorithm signs.
+-- At most one key of each algorithm signs, and one is its successor.
 CREATE UNIQUE INDEX signing_keys_active ON signing_keys (alg) WHERE state = 'active';
+CREATE UNIQUE INDEX signing_keys_upcoming ON signing_keys (alg) WHERE state = 'upcoming';
 
 -- Appended to, never changed. `seq` comes from the counter below, updated in the same transaction, so that order of seq is
 -- order of commit.

@@ -40,7 +40,7 @@ pub struct Args {
 /// In words for the person at the terminal.
 pub async fn run(args: Args) -> anyhow::Result<()> {
     let level = if args.verbose { LogLevel::Info } else { LogLevel::Warn };
-    telemetry::init_logging(&Log { format: LogFormat::Human, level });
+    telemetry::init_logging(&Log { format: LogFormat::Human, level, ..Log::default() });
     let stop = server::stop_on_signals()?;
     let options = Options { port: args.port, data: args.data, reset_passwords: args.reset_passwords };
     let demo = demo::open(&options).await?;

@@ -40,6 +40,7 @@ pub(super) enum Command {
     #[command(after_help = REVOKE_HELP)]
     Revoke {
         /// The key's kid, as `tessera key list` prints it
+        #[arg(allow_hyphen_values = true)]
         kid: String,
         /// Do not ask
         #[arg(long)]

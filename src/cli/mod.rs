@@ -107,7 +107,7 @@ impl Globals {
         for warning in &effective.warnings {
             output::note(&format!("warning: {warning}"));
         }
-        telemetry::init_logging(&Log { format: LogFormat::Human, level: LogLevel::Warn });
+        telemetry::init_logging(&Log { format: LogFormat::Human, level: LogLevel::Warn, ..Log::default() });
         App::open(effective.config, Clock::system()).await
     }
 }

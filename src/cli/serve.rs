@@ -58,11 +58,14 @@ pub(super) async fn run(globals: &Globals) -> anyhow::Result<()> {
 /// Metrics have a socket of their own, which ends with the provider's.
 fn serve_metrics(app: &Arc<App>, server: Server, stop: watch::Receiver<bool>) {
     tracing::info!(address = %server.address(), "metrics");
-    let revocations = app.revocations.clone();
+    let sampled = Arc::clone(app);
     let router = telemetry::metrics_router(Arc::clone(&app.metrics), move |metrics| {
-        let counted = revocations.counters();
+        let counted = sampled.revocations.counters();
         metrics.denylist_lookups.absolute(counted.lookups);
         metrics.denylist_fallbacks.absolute(counted.sql_fallbacks);
+        metrics.revocations(&counted.committed);
+        // A gauge is a float; no queue is so long that this loses anything.
+        metrics.password_queue.set(sampled.passwords.waiting() as f64);
     });
     let metrics = Arc::clone(&app.metrics);
     tokio::spawn(async move {

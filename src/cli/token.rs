@@ -27,6 +27,7 @@ pub(super) enum Command {
     #[command(after_help = INSPECT_HELP)]
     Inspect {
         /// An access, ID or refresh token, or - to read it from standard input
+        #[arg(allow_hyphen_values = true)]
         token: String,
         /// Print one JSON object
         #[arg(long)]

@@ -60,6 +60,7 @@ pub(super) const KEYS: &[Key] = &[
     key("tls.private_key", Kind::Path),
     key("log.format", Kind::Choice(&["auto", "human", "json"])),
     key("log.level", Kind::Choice(&["error", "warn", "info", "debug", "trace"])),
+    key("log.audit_retention", Kind::Number(DAY, 20 * YEAR)),
     key("oauth.pkce", Kind::Choice(&["oauth-2.1", "required", "core"])),
     key("tokens.access_token_lifetime", Kind::Number(TOKEN_LIFETIME.0, TOKEN_LIFETIME.1)),
     key("tokens.id_token_lifetime", Kind::Number(TOKEN_LIFETIME.0, TOKEN_LIFETIME.1)),

@@ -113,6 +113,8 @@ pub struct Log {
     pub format: LogFormat,
     /// `error`, `warn`, `info`, `debug` or `trace`.
     pub level: LogLevel,
+    /// Audit events are forgotten after this.
+    pub audit_retention: u32,
 }
 
 /// `auto` is `human` on a terminal and `json` otherwise.
@@ -263,7 +265,7 @@ impl Default for Keys {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { format: LogFormat::Auto, level: LogLevel::Info }
+        Self { format: LogFormat::Auto, level: LogLevel::Info, audit_retention: 366 * 86_400 }
     }
 }
 

@@ -197,17 +197,17 @@ mod tests {
     }
 
     /// What either kind of limiter promises.
-    async fn keeps_its_promise(limiter: RateLimiter) {
+    async fn keeps_its_promise(limiter: RateLimiter, guesses: u32) {
         let limiter = Arc::new(limiter);
         let now = clock().now();
         let account = Key::account("Ada@Example.org");
-        let guesses = (0..1000).map(|_| {
+        let guesses = (0..guesses).map(|_| {
             let limiter = Arc::clone(&limiter);
             tokio::spawn(async move { limiter.begin(account, 10, WINDOW, now).await })
         });
         let answers = futures_util::future::join_all(guesses).await;
         let (allowed, refused): (Vec<_>, Vec<_>) = answers.into_iter().map(Result::unwrap).partition(Result::is_ok);
-        assert_eq!(allowed.len(), 10, "of a thousand guesses at once, ten are answered");
+        assert_eq!(allowed.len(), 10, "of many guesses at once, ten are answered");
         for refusal in refused {
             let RetryAfter(wait) = refusal.unwrap_err();
             assert!(wait > Duration::ZERO && wait <= WINDOW, "{wait:?}");
@@ -236,7 +236,7 @@ mod tests {
 
     #[tokio::test]
     async fn in_process() {
-        keeps_its_promise(RateLimiter::local()).await;
+        keeps_its_promise(RateLimiter::local(), 1_000).await;
     }
 
     #[tokio::test]
@@ -257,7 +257,7 @@ mod tests {
         let client = Client::open(format!("redis://127.0.0.1:{port}")).unwrap();
         let config = ConnectionManagerConfig::new().set_number_of_retries(0);
         let limiter = RateLimiter::redis(ConnectionManager::new_lazy_with_config(client, config).unwrap(), "test:");
-        keeps_its_promise(limiter).await;
+        keeps_its_promise(limiter, 1_000).await;
     }
 
     #[tokio::test]
@@ -266,7 +266,8 @@ mod tests {
         let client = Client::open(url).unwrap();
         let prefix = format!("{}:", crate::model::secret::new_id());
         let connection = ConnectionManager::new(client).await.unwrap();
-        keeps_its_promise(RateLimiter::redis(connection.clone(), &prefix)).await;
+        // Few enough that a slow machine's Redis answers each within `REDIS_TIMEOUT`: the rest would be counted in this process.
+        keeps_its_promise(RateLimiter::redis(connection.clone(), &prefix), 50).await;
 
         let other_replica = RateLimiter::redis(connection.clone(), &prefix);
         let address = Key::address("198.51.100.1".parse().unwrap());

@@ -32,7 +32,7 @@ pub enum KekError {
     #[error("a key-encryption key is 32 random bytes in base64url without padding (43 characters); this is not")]
     Encoding,
     #[error(
-        "the key-encryption key {path} can be read by others (mode {mode:04o}): run `chmod 600 {path}`, and replace the key if others may have read it"
+        "the key-encryption key {path} can be read by others (mode {mode:04o}): run `chmod 600 {path}`; if others may have read both it and the database, revoke the signing keys (`tessera key revoke`)"
     )]
     Permissions { path: PathBuf, mode: u32 },
     #[error("{path} does not hold a key-encryption key: 32 random bytes in base64url without padding (43 characters)")]
@@ -56,12 +56,12 @@ impl KeyEncryptionKey {
         Self(Zeroizing::new(random_bytes()))
     }
 
-    /// The key from its text form, base64url without padding (43 characters). White space around it is ignored.
+    /// The key from its text form, base64url (43 characters). Padding and white space around it are ignored.
     ///
     /// # Errors
     /// `KekError::Encoding` if it is anything else.
     pub fn from_base64url(text: &str) -> Result<Self, KekError> {
-        let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(text.trim()).map_err(|_| KekError::Encoding)?);
+        let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(text.trim().trim_end_matches('=')).map_err(|_| KekError::Encoding)?);
         let key = <[u8; KEY_BYTES]>::try_from(bytes.as_slice()).map_err(|_| KekError::Encoding)?;
         Ok(Self(Zeroizing::new(key)))
     }

@@ -75,6 +75,7 @@ pub struct ClientMetadata {
     pub access_token_lifetime: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id_token_lifetime: Option<u32>,
+    /// Seconds until a family of refresh tokens ends, used or not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refresh_token_lifetime: Option<u32>,
     /// The audiences it may ask tokens for (RFC 8707); without a `resource` parameter, tokens are for all of them.

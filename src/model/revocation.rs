@@ -22,6 +22,8 @@ pub enum RevocationKind {
 }
 
 impl RevocationKind {
+    pub const ALL: [RevocationKind; 5] = [Self::Token, Self::Session, Self::User, Self::Client, Self::Key];
+
     /// The word in the log, in Redis keys and in messages.
     pub const fn as_str(self) -> &'static str {
         match self {

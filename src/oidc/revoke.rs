@@ -13,19 +13,19 @@ use crate::app::App;
 use crate::clock::Timestamp;
 use crate::error::{ErrorCode, OAuthError};
 use crate::lifecycle;
-use crate::model::{Actor, AuditKind, Client, Secret};
+use crate::model::{Actor, Client, Secret};
 use crate::oidc::access_token::{self, Refusal};
 use crate::oidc::client_auth;
-use crate::oidc::token::form;
-use crate::revocation::{self, Verdict};
+use crate::oidc::token::{Peer, actor, form};
+use crate::revocation::Verdict;
 use crate::store::token_families;
 
 /// `POST /revoke`. A token that is unknown or expired is as good as revoked: 200 (RFC 7009 §2.2).
-pub async fn post(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) -> Result<Response, OAuthError> {
+pub async fn post(State(app): State<Arc<App>>, peer: Peer, headers: HeaderMap, body: Bytes) -> Result<Response, OAuthError> {
     let params = form(&headers, &body)?;
     let client = client_auth::authenticate(&app, &headers, &params).await?;
     let token = params.get("token").ok_or_else(|| OAuthError::new(ErrorCode::InvalidRequest, "token is missing."))?;
-    let actor = Actor { name: format!("client:{}", client.id), ..Actor::default() };
+    let actor = actor(&app, &client, &headers, peer);
     // The hint only says where to look first (RFC 7009 §2.1); our two kinds are told apart by their form.
     match token.contains('.') {
         true => revoke_access_token(&app, &client, &actor, token).await?,
@@ -45,12 +45,7 @@ async fn revoke_access_token(app: &App, client: &Client, actor: &Actor, token: &
     if let Verdict::Refused(_) = app.revocations.check(&token.facts()).await? {
         return Ok(());
     }
-    let now = app.now();
-    let mut tx = app.store.begin().await?;
-    let detail = lifecycle::detail("client_id", client.id.as_str());
-    lifecycle::record(&mut tx, actor, AuditKind::TokenRevoked, format!("token:{}", token.jti), detail, now).await?;
-    let entry = revocation::token(&token.jti, Timestamp::from_seconds(token.exp));
-    app.revocations.commit(tx, vec![entry]).await?;
+    lifecycle::token::revoke(app, actor, &token.jti, Some(&client.id), Timestamp::from_seconds(token.exp)).await?;
     Ok(())
 }
 

@@ -87,9 +87,11 @@ pub async fn prove(
     let (limits, window) = (&app.config.limits, window(app));
     let (address, account) = (Key::address(visit.ip), Key::account(email));
     if let Err(wait) = app.limits.begin(address, limits.sign_in_per_address, window, app.now()).await {
+        app.metrics.rate_limited_by_address.increment(1);
         return Ok(Err(limited(app, visit, "address", address, wait).await?));
     }
     if let Err(wait) = app.limits.begin(account, limits.sign_in_per_account, window, app.now()).await {
+        app.metrics.rate_limited_by_account.increment(1);
         app.limits.give_back(address).await;
         return Ok(Err(limited(app, visit, "account", account, wait).await?));
     }
@@ -97,6 +99,7 @@ pub async fn prove(
     let verdict = match verify(app, password, hash.as_deref()).await {
         Ok(verdict) => verdict,
         Err(error) => {
+            app.metrics.sign_in_overloaded.increment(1);
             app.limits.give_back(account).await;
             app.limits.give_back(address).await;
             return Refusal::of_password(error).map(Err);
@@ -104,6 +107,7 @@ pub async fn prove(
     };
     match user {
         Some(user) if verdict != Verdict::Wrong && user.disabled_at.is_none() => {
+            app.metrics.sign_in_succeeded.increment(1);
             app.limits.succeeded(account).await;
             app.limits.give_back(address).await;
             if let (Verdict::CorrectButOutdated, Some(old)) = (verdict, hash) {
@@ -112,6 +116,7 @@ pub async fn prove(
             Ok(Ok(user))
         }
         user => {
+            app.metrics.sign_in_refused.increment(1);
             let subject = user.map_or_else(|| UNKNOWN.to_owned(), |user| format!("user:{}", user.id));
             audit(app, &visit.actor, AuditKind::SignInFailed, subject, Map::new()).await?;
             Ok(Err(Refusal::of(wrong)))

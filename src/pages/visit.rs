@@ -1,6 +1,6 @@
 //! Who asks for a page: the signed-in person if there is one, the address, and the cookie that form tokens are bound to.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use askama::Template;
@@ -12,7 +12,7 @@ use axum::response::Response;
 use super::html;
 use crate::app::App;
 use crate::error::PageError;
-use crate::http::{Params, RequestId, client_ip, cookies, csrf};
+use crate::http::{Params, cookies, csrf};
 use crate::lifecycle::session::Started;
 use crate::model::{Actor, Secret, User};
 use crate::oidc::session::SignedIn;
@@ -41,7 +41,7 @@ impl FromRequestParts<Arc<App>> for Visit {
         let headers = &parts.headers;
         let signed_in = SignedIn::from_headers(app, headers).await?;
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer);
-        let (mut actor, ip) = origin(app, headers, peer);
+        let (mut actor, ip) = app.origin(headers, peer);
         if let Some(SignedIn { user, .. }) = &signed_in {
             actor.name = format!("user:{}", user.id);
         }
@@ -57,14 +57,6 @@ impl FromRequestParts<Arc<App>> for Visit {
             headers: headers.clone(),
         })
     }
-}
-
-/// Where a request comes from, by nobody in particular. Without a peer (a test without a socket) the address is unspecified.
-pub fn origin(app: &App, headers: &HeaderMap, peer: Option<SocketAddr>) -> (Actor, IpAddr) {
-    let peer = peer.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
-    let ip = client_ip(peer, headers, &app.config.trusted_proxies);
-    let request_id = RequestId::current().map(|id| id.to_string());
-    (Actor { name: "anonymous".to_owned(), ip: Some(ip.to_string()), request_id }, ip)
 }
 
 impl Visit {

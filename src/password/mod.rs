@@ -43,6 +43,8 @@ pub struct PasswordHasher {
     admitted: Arc<Semaphore>,
     /// One permit for each hash that runs.
     running: Arc<Semaphore>,
+    cores: usize,
+    queue: usize,
     memory: Arc<Memory>,
     retry_after: Duration,
 }
@@ -102,9 +104,17 @@ impl PasswordHasher {
             dummy,
             admitted: Arc::new(Semaphore::new(cores + queue)),
             running: Arc::new(Semaphore::new(cores)),
+            cores,
+            queue,
             // Whole seconds, since `Retry-After` has no finer unit (RFC 9110 §10.2.3).
             retry_after: Duration::from_secs(full_queue.as_secs() + 1),
         })
+    }
+
+    /// How many hashes wait for a core at this moment.
+    pub fn waiting(&self) -> usize {
+        let admitted = self.cores + self.queue - self.admitted.available_permits();
+        admitted.saturating_sub(self.cores - self.running.available_permits())
     }
 
     /// Hashes a new password into a PHC string, with a random salt.

@@ -14,7 +14,7 @@ use super::denylist::{Denylist, DenylistError, Effect, TokenFacts, Verdict};
 use super::in_process::InProcess;
 use super::in_redis::InRedis;
 use crate::clock::{Clock, Timestamp};
-use crate::model::Revocation;
+use crate::model::{Revocation, RevocationKind};
 use crate::store::{Conn, Store, StoreError, Tx, revocations};
 
 /// How often a process looks for what others wrote to the log. A revocation by another process is known this soon even where there is no
@@ -45,6 +45,8 @@ struct Inner {
     /// Set when Redis failed: only the follower asks it then, so that not every request waits in vain.
     denylist_failed: AtomicBool,
     behind: Notify,
+    /// Entries that this process committed, by kind.
+    written: [AtomicU64; 5],
     lookups: AtomicU64,
     sql_fallbacks: AtomicU64,
 }
@@ -54,6 +56,8 @@ struct Inner {
 pub struct Counters {
     /// Tokens that were looked up.
     pub lookups: u64,
+    /// Revocations that this process wrote, in the order of `RevocationKind::ALL`.
+    pub committed: [u64; 5],
     /// Of these, those that SQL had to answer for.
     pub sql_fallbacks: u64,
 }
@@ -76,6 +80,7 @@ impl Revocations {
             followed_at: AtomicI64::new(i64::MIN),
             denylist_failed: AtomicBool::new(false),
             behind: Notify::new(),
+            written: Default::default(),
             lookups: AtomicU64::new(0),
             sql_fallbacks: AtomicU64::new(0),
         }));
@@ -94,6 +99,10 @@ impl Revocations {
         let this = self.clone();
         let finish = async move {
             tx.commit().await?;
+            for (kind, count) in RevocationKind::ALL.iter().zip(&this.0.written) {
+                let written = entries.iter().filter(|entry| entry.kind == *kind).count();
+                count.fetch_add(written as u64, Ordering::Relaxed);
+            }
             this.0.committed(&entries).await;
             Ok(())
         };
@@ -186,7 +195,11 @@ impl Revocations {
 
     /// What happened since the start.
     pub fn counters(&self) -> Counters {
-        Counters { lookups: self.0.lookups.load(Ordering::Relaxed), sql_fallbacks: self.0.sql_fallbacks.load(Ordering::Relaxed) }
+        Counters {
+            lookups: self.0.lookups.load(Ordering::Relaxed),
+            committed: self.0.written.each_ref().map(|count| count.load(Ordering::Relaxed)),
+            sql_fallbacks: self.0.sql_fallbacks.load(Ordering::Relaxed),
+        }
     }
 
     /// Whether Redis failed and SQL answers in its place until it is repaired. Never true without Redis.

@@ -2,6 +2,7 @@
 
 use super::engine::{execute, fetch_all};
 use super::{Conn, StoreError, Tx};
+use crate::clock::Timestamp;
 use crate::model::AuditEvent;
 
 const INSERT: &str =
@@ -9,7 +10,9 @@ const INSERT: &str =
 const LATEST: &str =
     "SELECT id, at, kind, actor, subject, ip, request_id, detail FROM audit_events ORDER BY at DESC, id LIMIT $1";
 
-pub(super) const STATEMENTS: &[&str] = &[INSERT, LATEST];
+const PURGE: &str = "DELETE FROM audit_events WHERE at < $1";
+
+pub(super) const STATEMENTS: &[&str] = &[INSERT, LATEST, PURGE];
 
 /// Appends an event to the transaction of the change that it reports.
 pub async fn insert(tx: &mut Tx, event: &AuditEvent) -> Result<(), StoreError> {
@@ -26,6 +29,11 @@ pub async fn insert(tx: &mut Tx, event: &AuditEvent) -> Result<(), StoreError> {
         &event.detail
     )?;
     Ok(())
+}
+
+/// Forgets events from before `before`.
+pub async fn purge(tx: &mut Tx, before: Timestamp) -> Result<u64, StoreError> {
+    execute!(tx, PURGE, before)
 }
 
 /// The latest events, the newest first.

@@ -90,13 +90,13 @@ impl Metrics {
             let labels = |alg: Algorithm| [("grant", grant.as_str()), ("alg", alg.as_str())];
             Algorithm::ALL.map(|alg| registry.counter("tessera_access_tokens_issued_total", &labels(alg)))
         });
-        let kinds = ["token", "session", "user", "client", "key"];
         let sign_in = |outcome| registry.counter("tessera_sign_ins_total", &[("outcome", outcome)]);
         let limited = |by| registry.counter("tessera_rate_limited_total", &[("by", by)]);
         Self {
             endpoints: Endpoints::new(&registry, paths),
             tokens,
-            revocations: kinds.map(|kind| registry.counter("tessera_revocations_total", &[("kind", kind)])),
+            revocations: RevocationKind::ALL
+                .map(|kind| registry.counter("tessera_revocations_total", &[("kind", kind.as_str())])),
             sign_in_succeeded: sign_in("succeeded"),
             sign_in_refused: sign_in("refused"),
             sign_in_overloaded: sign_in("overloaded"),
@@ -128,15 +128,10 @@ impl Metrics {
         }
     }
 
-    /// Something was revoked.
-    pub fn revoked(&self, kind: RevocationKind) {
-        let [token, session, user, client, key] = &self.revocations;
-        match kind {
-            RevocationKind::Token => token.increment(1),
-            RevocationKind::Session => session.increment(1),
-            RevocationKind::User => user.increment(1),
-            RevocationKind::Client => client.increment(1),
-            RevocationKind::Key => key.increment(1),
+    /// How many revocations this process has written, in the order of `RevocationKind::ALL`.
+    pub fn revocations(&self, committed: &[u64; 5]) {
+        for (counter, count) in self.revocations.iter().zip(committed) {
+            counter.absolute(*count);
         }
     }
 
@@ -218,8 +213,7 @@ mod tests {
     fn what_was_counted_is_rendered() {
         let metrics = Metrics::counting(&[]);
         metrics.token_issued(GrantType::RefreshToken, Algorithm::Es256);
-        metrics.revoked(RevocationKind::User);
-        metrics.revoked(RevocationKind::User);
+        metrics.revocations(&[0, 0, 2, 0, 0]);
         metrics.sign_in_refused.increment(1);
         metrics.password_queue.set(3.0);
         metrics.denylist_lookups.absolute(40);
@@ -241,7 +235,7 @@ mod tests {
     #[test]
     fn when_off_nothing_is_counted() {
         let metrics = Metrics::off();
-        metrics.revoked(RevocationKind::User);
+        metrics.revocations(&[0, 0, 1, 0, 0]);
         assert!(!metrics.is_on());
         assert_eq!(metrics.render(), "");
     }

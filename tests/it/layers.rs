@@ -56,7 +56,6 @@ pub const MAY_IMPORT: &[(&str, &[&str])] = &[
         &["app", "clock", "config", "http", "jobs", "keyring", "lifecycle", "model", "password", "router", "server", "store"],
     ),
     ("jobs", EVERYTHING),
-    ("server", EVERYTHING),
     ("telemetry", EVERYTHING),
 ];
 

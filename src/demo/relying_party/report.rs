@@ -32,6 +32,8 @@ pub struct ApiReport {
     /// Why.
     pub why: String,
     pub checks: Vec<CheckLine>,
+    /// The provider no longer stands by the token.
+    pub taken_back: bool,
     pub notes: Vec<String>,
     /// The header by which the API says why (RFC 6750 §3).
     pub challenge: Option<String>,
@@ -71,8 +73,9 @@ impl ApiReport {
                 _ => "The API refused the token.",
             }
             .to_owned(),
-            why: why(status, failed, tokens, now),
+            why: why(status, failed, tokens),
             checks: CHECKS.iter().map(line).collect(),
+            taken_back: failed == Some("not_revoked"),
             notes: notes.filter_map(Value::as_str).map(str::to_owned).collect(),
             challenge: answer.headers.get(WWW_AUTHENTICATE).and_then(|value| value.to_str().ok()).map(str::to_owned),
         }
@@ -87,6 +90,7 @@ impl ApiReport {
             headline: "The API did not answer.".to_owned(),
             why: format!("{reason}."),
             checks: Vec::new(),
+            taken_back: false,
             notes: Vec::new(),
             challenge: None,
         }
@@ -104,7 +108,7 @@ impl ApiReport {
     }
 }
 
-fn why(status: u16, failed: Option<&str>, tokens: &Tokens, now: Timestamp) -> String {
+fn why(status: u16, failed: Option<&str>, tokens: &Tokens) -> String {
     match (status, failed) {
         (200, _) => {
             "The signature is the provider’s, the token is meant for this API, it has not expired, and nobody has taken it back."
@@ -113,10 +117,9 @@ fn why(status: u16, failed: Option<&str>, tokens: &Tokens, now: Timestamp) -> St
         (503, _) => "It can ask again in a moment. Never is a token accepted for want of an answer.".to_owned(),
         (_, Some("not_revoked")) => match tokens.access_revoked_at {
             Some(at) => format!(
-                "The token’s signature is still good and it has not expired, but it was taken back at {} ({}). The API asked the \
-                 provider, which says that the token is no longer active.",
+                "The token’s signature is still good and it has not expired, but it was taken back at {}. The API asked the provider, \
+                 which says that the token is no longer active.",
                 words::clock(at),
-                words::ago(at, now),
             ),
             None => "The token’s signature is still good and it has not expired, but the provider says that it is no longer active. \
                      This app did not take it back: the password was changed, the sign-in was ended, or access was removed at the \

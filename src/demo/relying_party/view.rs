@@ -104,7 +104,7 @@ impl SignedIn {
                 header: words::rows(&read_header(&tokens.access_token), now),
                 claims: words::rows(&tokens.access_claims, now),
                 raw: tokens.access_token.clone(),
-                state: State::of_access_token(tokens, now),
+                state: State::of_access_token(tokens, report.as_ref(), now),
             },
             id: Token {
                 id: "id-token",
@@ -140,10 +140,12 @@ impl State {
         }
     }
 
-    fn of_access_token(tokens: &Tokens, now: Timestamp) -> Self {
-        match tokens.access_revoked_at {
-            Some(at) => Self::ended("taken back", at, now),
-            None => Self::until(&tokens.access_claims, now),
+    fn of_access_token(tokens: &Tokens, report: Option<&ApiReport>, now: Timestamp) -> Self {
+        let refused = report.filter(|report| report.taken_back && report.at >= tokens.obtained_at);
+        match (tokens.access_revoked_at, refused) {
+            (Some(at), _) => Self::ended("taken back", at, now),
+            (None, Some(report)) => Self::ended("refused", report.at, now),
+            (None, None) => Self::until(&tokens.access_claims, now),
         }
     }
 

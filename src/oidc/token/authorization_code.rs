@@ -89,7 +89,7 @@ pub(super) async fn grant(app: &App, client: &Client, params: &Params<'_>, actor
             token_hash: token.hash(),
             family_id: family.id.clone(),
             created_at: issued_at,
-            expires_at: idle_expiry(app, client, issued_at, family.expires_at),
+            expires_at: idle_expiry(app, issued_at, family.expires_at),
             rotated_at: None,
             access_token_jti: jti,
             access_token_expires_at: expires_at,
@@ -178,13 +178,15 @@ fn new_family(app: &App, client: &Client, code: &AuthorizationCode, resource: &[
         // The moment of the person's "yes", not of the redemption: a password change in between must cut it off.
         created_at: code.created_at,
         last_used_at: now,
-        expires_at: code.created_at + Duration::from_secs(app.config.tokens.refresh_token_lifetime.into()),
+        expires_at: code.created_at
+            + Duration::from_secs(
+                client.metadata.refresh_token_lifetime.unwrap_or(app.config.tokens.refresh_token_lifetime).into(),
+            ),
         revoked_at: None,
     }
 }
 
 /// When a refresh token that is issued at `now` expires unused.
-pub(super) fn idle_expiry(app: &App, client: &Client, now: Timestamp, family_expires_at: Timestamp) -> Timestamp {
-    let seconds = client.metadata.refresh_token_lifetime.unwrap_or(app.config.tokens.refresh_token_idle_lifetime);
-    (now + Duration::from_secs(seconds.into())).min(family_expires_at)
+pub(super) fn idle_expiry(app: &App, now: Timestamp, family_expires_at: Timestamp) -> Timestamp {
+    (now + Duration::from_secs(app.config.tokens.refresh_token_idle_lifetime.into())).min(family_expires_at)
 }

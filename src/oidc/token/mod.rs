@@ -5,10 +5,12 @@ mod client_credentials;
 mod refresh_token;
 mod subject;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use base64::Engine;
@@ -25,14 +27,16 @@ use crate::model::{Actor, Client};
 use crate::oidc::client_auth;
 
 /// `POST /token`
-pub async fn post(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) -> Result<Response, OAuthError> {
+pub async fn post(State(app): State<Arc<App>>, peer: Peer, headers: HeaderMap, body: Bytes) -> Result<Response, OAuthError> {
     let params = form(&headers, &body)?;
     let client = client_auth::authenticate(&app, &headers, &params).await?;
     let grant_type = check_grant_type(&client, &params)?;
     let issued = match grant_type {
         GrantType::ClientCredentials => client_credentials::grant(&app, &client, &params).await,
-        GrantType::AuthorizationCode => authorization_code::grant(&app, &client, &params, &actor(&client)).await,
-        GrantType::RefreshToken => refresh_token::grant(&app, &client, &params, &actor(&client)).await,
+        GrantType::AuthorizationCode => {
+            authorization_code::grant(&app, &client, &params, &actor(&app, &client, &headers, peer)).await
+        }
+        GrantType::RefreshToken => refresh_token::grant(&app, &client, &params, &actor(&app, &client, &headers, peer)).await,
     }?;
     app.metrics.token_issued(grant_type, client.metadata.access_token_signed_response_alg);
     Ok(json_no_store(StatusCode::OK, &issued))
@@ -78,9 +82,13 @@ fn check_grant_type(client: &Client, params: &Params<'_>) -> Result<GrantType, O
     }
 }
 
+/// Who is at the other end of the connection; nobody in a test without a socket.
+pub type Peer = Option<Extension<ConnectInfo<SocketAddr>>>;
+
 /// The client, as whoever did this in the audit.
-fn actor(client: &Client) -> Actor {
-    Actor { name: format!("client:{}", client.id), ..Actor::default() }
+pub fn actor(app: &App, client: &Client, headers: &HeaderMap, peer: Peer) -> Actor {
+    let (origin, _) = app.origin(headers, peer.map(|Extension(ConnectInfo(peer))| peer));
+    origin.named(format!("client:{}", client.id))
 }
 
 /// A new `jti`: 128 random bits.

@@ -52,7 +52,7 @@ pub(super) async fn grant(app: &App, client: &Client, params: &Params<'_>, actor
         token_hash: successor.hash(),
         family_id: family.id.clone(),
         created_at: issued_at,
-        expires_at: idle_expiry(app, client, issued_at, family.expires_at),
+        expires_at: idle_expiry(app, issued_at, family.expires_at),
         rotated_at: None,
         access_token_jti: new_jti(),
         access_token_expires_at: mint::access_token_expiry(app, client, issued_at),

@@ -26,14 +26,25 @@ impl Store {
         }
     }
 
-    /// Applies what is missing. Replicas may call it at once: a lock in the database lets one of them do it.
+    /// Applies what is missing. Several processes may call it at once: one of them does it.
     ///
     /// # Errors
     /// In words, if the database is newer than this binary or was changed by hand.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         let migrator = self.migrator();
         match self {
-            Self::Sqlite { writer, .. } => migrator.run(writer).await,
+            Self::Sqlite { writer, .. } => {
+                let mut result = migrator.run(writer).await;
+                // SQLite has no lock for this. Another process may apply the same migration in the same moment: then it is there
+                // at the next look.
+                for _ in migrator.iter() {
+                    if result.is_ok() {
+                        break;
+                    }
+                    result = migrator.run(writer).await;
+                }
+                result
+            }
             Self::Postgres(pool) => migrator.run(pool).await,
         }
         .map_err(in_words)

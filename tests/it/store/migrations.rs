@@ -138,7 +138,7 @@ async fn a_new_sqlite_file_takes_every_migration() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn four_processes_migrate_a_new_sqlite_file_at_once() {
-    for _ in 0..5 {
+    for _ in 0..20 {
         let folder = TempDir::new().unwrap();
         let url = format!("sqlite:{}", folder.path().join("new.db").display());
         let stores = join_all((0..4).map(|_| TestDatabase::open(&url))).await;

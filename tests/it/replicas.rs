@@ -200,9 +200,18 @@ on_both_engines! {
             let metadata = ClientMetadata { access_token_signed_response_alg: alg, ..metadata.clone() };
             let id = alg.as_str();
             let secret = lifecycle::client::create(&apps[0], &Actor::operator(), id, metadata).await.unwrap();
-            let client = TestClient { id: id.to_owned(), secret: secret.map(|secret| secret.expose().to_owned()), method: AuthMethod::ClientSecretBasic };
+            let client = TestClient {
+                id: id.to_owned(),
+                secret: secret.map(|secret| secret.expose().to_owned()),
+                method: AuthMethod::ClientSecretBasic,
+            };
             for signing in &apps {
-                let provider = Provider { app: Arc::clone(signing), router: tessera::router::router(signing), clock: signing.clock.clone(), db: Arc::new(TestDatabase::sqlite().await) };
+                let provider = Provider {
+                    app: Arc::clone(signing),
+                    router: tessera::router::router(signing),
+                    clock: signing.clock.clone(),
+                    db: Arc::new(TestDatabase::sqlite().await),
+                };
                 let answer = provider.post(&client, "/token", &[("grant_type", "client_credentials")]).await;
                 assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
                 let token = answer.json()["access_token"].as_str().unwrap().to_owned();
@@ -255,7 +264,12 @@ on_both_engines! {
         let rotations = join_all(apps.iter().map(|app| lifecycle::key::rotate(app, &actor, Algorithm::Es256, true))).await;
         assert!(rotations.iter().any(Result::is_ok), "{rotations:?}");
         let keys = signing_keys::all(&mut db.store.read().await.unwrap()).await.unwrap();
-        let of = |state| keys.iter().filter(|key| key.alg == Algorithm::Es256 && key.state == state).map(|key| key.kid.as_str()).collect::<Vec<_>>();
+        let of = |state| {
+            keys.iter()
+                .filter(|key| key.alg == Algorithm::Es256 && key.state == state)
+                .map(|key| key.kid.as_str())
+                .collect::<Vec<_>>()
+        };
         assert_eq!(of(KeyState::Active).len(), 1);
         assert_ne!(of(KeyState::Active), [before.as_str()]);
         assert_eq!(of(KeyState::Retiring).len(), rotations.iter().filter(|rotation| rotation.is_ok()).count());

@@ -122,7 +122,7 @@ async fn scene(provider: Provider) -> Scene {
     Scene { provider, client, user }
 }
 
-/// A good and a bad request, by somebody signed in and by nobody: if the browser goes to an app at all, then to one that is registered.
+/// A good and a bad request, by somebody signed in and by nobody: if the browser goes to an app at all, then to a registered one.
 async fn check(scene: &Scene, (registered, changes, response_type): (&str, Vec<Change>, &str)) -> Result<(), TestCaseError> {
     let sent = changes.iter().fold(registered.to_owned(), |uri, change| apply(&uri, change));
     prop_assume!(!sent.is_empty());

@@ -23,7 +23,10 @@ on_both_engines! {
         assert_eq!(join_all(attempts).await.into_iter().filter(|redeemed| *redeemed).count(), 1);
         let row = authorization::find_code(&mut db.store.read().await.unwrap(), b"c").await.unwrap().unwrap();
         assert!(row.redeemed_at.is_some());
-        assert_eq!((row.family_id, row.access_token_jti, row.access_token_expires_at), (Some("f".to_owned()), Some("j".to_owned()), Some(at(600))));
+        assert_eq!(
+            (row.family_id, row.access_token_jti, row.access_token_expires_at),
+            (Some("f".to_owned()), Some("j".to_owned()), Some(at(600)))
+        );
         write(&db.store, async |tx| {
             assert!(!authorization::redeem_code(tx, b"unknown", at(0), &yielded()).await.unwrap());
         })

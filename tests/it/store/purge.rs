@@ -55,7 +55,11 @@ on_both_engines! {
         write(&db.store, async |tx| {
             for (name, expires_at) in moments {
                 let stays = expires_at >= at(0);
-                assert_eq!(authorization::find_request(tx, name.as_bytes(), Timestamp(0)).await.unwrap().is_some(), stays, "{name}");
+                assert_eq!(
+                    authorization::find_request(tx, name.as_bytes(), Timestamp(0)).await.unwrap().is_some(),
+                    stays,
+                    "{name}"
+                );
                 assert_eq!(authorization::find_code(tx, name.as_bytes()).await.unwrap().is_some(), stays, "{name}");
                 assert_eq!(sessions::find(tx, name).await.unwrap().is_some(), stays, "{name}");
                 assert_eq!(token_families::find(tx, name).await.unwrap().is_some(), stays, "{name}");
@@ -95,7 +99,8 @@ on_both_engines! {
         let left = revocations::since(&mut conn, 0, Timestamp(0), 10).await.unwrap();
         assert_eq!(left.iter().map(|entry| entry.seq).collect::<Vec<_>>(), [1_101]);
         drop(conn);
-        let next = write(&db.store, async |tx| revocations::append(tx, vec![entry("next".to_owned(), at(1))]).await.unwrap()).await;
+        let next =
+            write(&db.store, async |tx| revocations::append(tx, vec![entry("next".to_owned(), at(1))]).await.unwrap()).await;
         assert_eq!(next[0].seq, 1_102, "numbers are never given again");
     }
 }

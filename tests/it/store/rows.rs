@@ -17,15 +17,22 @@ use crate::harness::engines::on_both_engines;
 on_both_engines! {
     async fn a_user_with_every_claim(db: TestDatabase) {
         let full = user("full", "Full@Example.org");
-        let bare = User { id: "bare".to_owned(), email: "bare@example.org".to_owned(), email_key: "bare@example.org".to_owned(), ..User::default() };
+        let bare = User {
+            id: "bare".to_owned(),
+            email: "bare@example.org".to_owned(),
+            email_key: "bare@example.org".to_owned(),
+            ..User::default()
+        };
         for user in [&full, &bare] {
             write(&db.store, async |tx| users::insert(tx, user).await.unwrap()).await;
             let mut conn = db.store.read().await.unwrap();
             assert_eq!(users::find(&mut conn, &user.id).await.unwrap().as_ref(), Some(user));
         }
-        let mut changed = User { email: "Other@Example.org".to_owned(), email_key: "other@example.org".to_owned(), ..bare.clone() };
+        let mut changed =
+            User { email: "Other@Example.org".to_owned(), email_key: "other@example.org".to_owned(), ..bare.clone() };
         changed.profile = full.profile.clone();
-        (changed.roles, changed.groups, changed.email_verified, changed.updated_at) = (full.roles.clone(), full.groups.clone(), true, at(5));
+        (changed.roles, changed.groups, changed.email_verified, changed.updated_at) =
+            (full.roles.clone(), full.groups.clone(), true, at(5));
         write(&db.store, async |tx| users::update(tx, &changed, at(5)).await.unwrap()).await;
         let mut conn = db.store.read().await.unwrap();
         assert_eq!(users::find(&mut conn, "bare").await.unwrap(), Some(changed.clone()));
@@ -36,7 +43,11 @@ on_both_engines! {
     }
 
     async fn accounts_are_one_to_an_address(db: TestDatabase) {
-        let addresses = [("Ada@Example.ORG", " ada@example.org "), ("ÄNNE.Ödön@exämple.org", "änne.ÖDÖN@EXÄMPLE.org"), ("ΔΑΦΝΗ@example.gr", "δαφνη@Example.gr")];
+        let addresses = [
+            ("Ada@Example.ORG", " ada@example.org "),
+            ("ÄNNE.Ödön@exämple.org", "änne.ÖDÖN@EXÄMPLE.org"),
+            ("ΔΑΦΝΗ@example.gr", "δαφνη@Example.gr"),
+        ];
         for (index, (first, again)) in addresses.iter().enumerate() {
             write(&db.store, async |tx| users::insert(tx, &user(&format!("first{index}"), first)).await.unwrap()).await;
             let mut tx = db.store.begin().await.unwrap();
@@ -45,7 +56,11 @@ on_both_engines! {
             drop(tx);
             let mut conn = db.store.read().await.unwrap();
             let found = users::find_by_email(&mut conn, again).await.unwrap().unwrap();
-            assert_eq!((found.id, found.email), (format!("first{index}"), (*first).to_owned()), "the address stays as it was written");
+            assert_eq!(
+                (found.id, found.email),
+                (format!("first{index}"), (*first).to_owned()),
+                "the address stays as it was written"
+            );
         }
         write(&db.store, async |tx| users::insert(tx, &user("other", "anne.odon@example.org")).await.unwrap()).await;
         let mut taken = user("other", "ADA@example.org");
@@ -58,7 +73,15 @@ on_both_engines! {
 
     async fn a_client_with_all_its_metadata(db: TestDatabase) {
         let full = client("full");
-        let bare = Client { id: "bare".to_owned(), secret_hash: None, metadata: Json(ClientMetadata::default()), declared: false, disabled_at: None, tokens_not_before: None, ..full.clone() };
+        let bare = Client {
+            id: "bare".to_owned(),
+            secret_hash: None,
+            metadata: Json(ClientMetadata::default()),
+            declared: false,
+            disabled_at: None,
+            tokens_not_before: None,
+            ..full.clone()
+        };
         for client in [&full, &bare] {
             write(&db.store, async |tx| clients::insert(tx, client).await.unwrap()).await;
         }
@@ -84,7 +107,8 @@ on_both_engines! {
         app_and_ada(&db.store).await;
         let (session, request, mut code) = (session("s", "ada"), request("r", "app"), code("c", "app", "ada"));
         code.redeemed_at = Some(at(-1));
-        (code.family_id, code.access_token_jti, code.access_token_expires_at) = (Some("f".to_owned()), Some("j".to_owned()), Some(at(9)));
+        (code.family_id, code.access_token_jti, code.access_token_expires_at) =
+            (Some("f".to_owned()), Some("j".to_owned()), Some(at(9)));
         write(&db.store, async |tx| {
             sessions::insert(tx, &session).await.unwrap();
             authorization::insert_request(tx, &request).await.unwrap();
@@ -117,7 +141,13 @@ on_both_engines! {
             token_families::insert_token(tx, &token).await.unwrap();
         })
         .await;
-        let mut granted = Grant { user_id: "ada".to_owned(), client_id: "app".to_owned(), scope: scope("openid email"), created_at: at(1), updated_at: at(1) };
+        let mut granted = Grant {
+            user_id: "ada".to_owned(),
+            client_id: "app".to_owned(),
+            scope: scope("openid email"),
+            created_at: at(1),
+            updated_at: at(1),
+        };
         let mut conn = db.store.read().await.unwrap();
         assert_eq!(grants::find(&mut conn, "ada", "app").await.unwrap(), Some(granted.clone()));
         assert_eq!(token_families::find(&mut conn, "f").await.unwrap(), Some(family.clone()));
@@ -163,10 +193,11 @@ on_both_engines! {
             detail: Json(json!({ "words": AWKWARD }).as_object().unwrap().clone()),
         };
         let events = [event("second", at(2), Some("::1")), event("first", at(1), None)];
-        let entries: Vec<_> = [RevocationKind::Token, RevocationKind::Session, RevocationKind::User, RevocationKind::Client, RevocationKind::Key]
-            .into_iter()
-            .map(|kind| Revocation { seq: 0, kind, id: AWKWARD.to_owned(), not_before: Some(i64::MAX), expires_at: at(1) })
-            .collect();
+        let entries: Vec<_> =
+            [RevocationKind::Token, RevocationKind::Session, RevocationKind::User, RevocationKind::Client, RevocationKind::Key]
+                .into_iter()
+                .map(|kind| Revocation { seq: 0, kind, id: AWKWARD.to_owned(), not_before: Some(i64::MAX), expires_at: at(1) })
+                .collect();
         write(&db.store, async |tx| {
             for event in &events {
                 audit::insert(tx, event).await.unwrap();
@@ -193,7 +224,8 @@ on_both_engines! {
             grants::put(tx, "ada", "app", &scope("openid"), at(0)).await.unwrap();
             token_families::insert(tx, &family("f", "app", "ada")).await.unwrap();
             token_families::insert_token(tx, &refresh_token("t", "f")).await.unwrap();
-            let entry = Revocation { seq: 0, kind: RevocationKind::User, id: "ada".to_owned(), not_before: Some(1), expires_at: at(1) };
+            let entry =
+                Revocation { seq: 0, kind: RevocationKind::User, id: "ada".to_owned(), not_before: Some(1), expires_at: at(1) };
             revocations::append(tx, vec![entry]).await.unwrap();
         })
         .await;

@@ -20,7 +20,13 @@ use crate::model::{Actor, AuthorizationCode, Client, CodeRedemption, Json, Refre
 use crate::oidc::mint::{self, AccessToken, IdToken, Subject};
 use crate::store::{authorization, sessions, token_families};
 
-pub(super) async fn grant(app: &App, client: &Client, params: &Params<'_>, actor: &Actor) -> Result<TokenResponse, OAuthError> {
+pub(super) async fn grant(
+    app: &App,
+    client: &Client,
+    params: &Params<'_>,
+    actor: &Actor,
+    received_at: Timestamp,
+) -> Result<TokenResponse, OAuthError> {
     let presented = params.get("code").ok_or_else(|| OAuthError::new(ErrorCode::InvalidRequest, "code is missing."))?;
     let code = find(app, &Secret::new(presented)).await?;
     check_client(&code, client)?;
@@ -32,7 +38,7 @@ pub(super) async fn grant(app: &App, client: &Client, params: &Params<'_>, actor
     check_code_verifier(&code, params.get("code_verifier"))?;
     let resource = check_resource(client, &code, params)?;
     subject::check_session(app, &code.session_id).await?;
-    let (user, issued_at) = subject::load(app, &code.user_id, code.created_at).await?;
+    let (user, issued_at) = subject::load(app, &code.user_id, code.created_at, received_at).await?;
 
     let family = client.may_use(GrantType::RefreshToken).then(|| new_family(app, client, &code, &resource, issued_at));
     let sid = family.as_ref().map_or(code.session_id.as_str(), TokenFamily::access_token_sid);

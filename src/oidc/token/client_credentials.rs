@@ -10,15 +10,26 @@ use crate::model::{Client, ScopeSet};
 use crate::oidc::mint::{self, AccessToken};
 use crate::oidc::scopes;
 
-pub(super) async fn grant(app: &App, client: &Client, params: &Params<'_>) -> Result<TokenResponse, OAuthError> {
+pub(super) async fn grant(
+    app: &App,
+    client: &Client,
+    params: &Params<'_>,
+    received_at: Timestamp,
+) -> Result<TokenResponse, OAuthError> {
     let scope = check_scope(app, client, params.get("scope"))?;
     let requested: Vec<String> = params.all("resource").map(str::to_owned).collect();
     let resource = mint::audiences(client, &requested)?;
     if client.is_public() {
         return Err(OAuthError::new(ErrorCode::UnauthorizedClient, "A public client cannot use client_credentials."));
     }
-    mint::wait_for_cut_off(app, client.tokens_not_before.unwrap_or_default()).await?;
-    let issued_at = app.now();
+    let cut_off = client.tokens_not_before.unwrap_or_default();
+    let issued_at = match cut_off <= received_at.seconds() {
+        true => received_at,
+        false => {
+            mint::wait_for_cut_off(app, cut_off).await?;
+            app.now()
+        }
+    };
     let expires_at = mint::access_token_expiry(app, client, issued_at);
     let jti = new_jti();
     let token = AccessToken { client, subject: None, scope: &scope, resource: &resource, jti: &jti, issued_at, expires_at };

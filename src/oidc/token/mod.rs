@@ -29,14 +29,16 @@ use crate::oidc::client_auth;
 /// `POST /token`
 pub async fn post(State(app): State<Arc<App>>, peer: Peer, headers: HeaderMap, body: Bytes) -> Result<Response, OAuthError> {
     let params = form(&headers, &body)?;
+    // Taken before anything is read: whatever cuts tokens off after that reading lies later than their `iat`, however long the
+    // request takes.
+    let received_at = app.now();
     let client = client_auth::authenticate(&app, &headers, &params).await?;
     let grant_type = check_grant_type(&client, &params)?;
+    let actor = || actor(&app, &client, &headers, peer);
     let issued = match grant_type {
-        GrantType::ClientCredentials => client_credentials::grant(&app, &client, &params).await,
-        GrantType::AuthorizationCode => {
-            authorization_code::grant(&app, &client, &params, &actor(&app, &client, &headers, peer)).await
-        }
-        GrantType::RefreshToken => refresh_token::grant(&app, &client, &params, &actor(&app, &client, &headers, peer)).await,
+        GrantType::ClientCredentials => client_credentials::grant(&app, &client, &params, received_at).await,
+        GrantType::AuthorizationCode => authorization_code::grant(&app, &client, &params, &actor(), received_at).await,
+        GrantType::RefreshToken => refresh_token::grant(&app, &client, &params, &actor(), received_at).await,
     }?;
     app.metrics.token_issued(grant_type, client.metadata.access_token_signed_response_alg);
     Ok(json_no_store(StatusCode::OK, &issued))

@@ -23,7 +23,13 @@ struct Refresh<'a> {
     resource: Vec<String>,
 }
 
-pub(super) async fn grant(app: &App, client: &Client, params: &Params<'_>, actor: &Actor) -> Result<TokenResponse, OAuthError> {
+pub(super) async fn grant(
+    app: &App,
+    client: &Client,
+    params: &Params<'_>,
+    actor: &Actor,
+    received_at: Timestamp,
+) -> Result<TokenResponse, OAuthError> {
     let presented =
         params.get("refresh_token").ok_or_else(|| OAuthError::new(ErrorCode::InvalidRequest, "refresh_token is missing."))?;
     let presented = Secret::new(presented);
@@ -38,7 +44,7 @@ pub(super) async fn grant(app: &App, client: &Client, params: &Params<'_>, actor
     if !family.offline {
         subject::check_session(app, &family.session_id).await?;
     }
-    let (user, issued_at) = subject::load(app, &family.user_id, family.created_at).await?;
+    let (user, issued_at) = subject::load(app, &family.user_id, family.created_at, received_at).await?;
     let metadata = &client.metadata;
     let scope = narrow_scope(&family.scope.filter(|scope| metadata.scope.contains(scope)), params.get("scope"))?;
     let resource = narrow(&still_allowed(&family, client)?, params)?;

@@ -7,15 +7,20 @@ use crate::model::User;
 use crate::oidc::mint;
 use crate::store::{sessions, users};
 
-/// Reads the account, and gives the moment that tokens are issued at. It is taken *before* the account is read: whatever cuts
-/// tokens off after that reading lies later than `iat`, so the token falls under it. If the last cut-off is still in the future
+/// Reads the account, and gives the moment that tokens are issued at: `received_at`, which was taken *before* the client and the
+/// account were read. Whatever cuts tokens off after that reading lies later than `iat`, so the token falls under it. If the last cut-off is still in the future
 /// (less than a second away), waits for it and reads again.
 ///
 /// # Errors
 /// `invalid_grant`, if the account is gone, disabled, or had its tokens taken back at `authorized_at` or later.
-pub(super) async fn load(app: &App, user_id: &str, authorized_at: Timestamp) -> Result<(User, Timestamp), OAuthError> {
+pub(super) async fn load(
+    app: &App,
+    user_id: &str,
+    authorized_at: Timestamp,
+    received_at: Timestamp,
+) -> Result<(User, Timestamp), OAuthError> {
+    let mut issued_at = received_at;
     loop {
-        let issued_at = app.now();
         let user = users::find(&mut app.store.read().await?, user_id).await?;
         let user = user.ok_or_else(|| OAuthError::invalid_grant("the account is gone"))?;
         if user.disabled_at.is_some() {
@@ -28,6 +33,7 @@ pub(super) async fn load(app: &App, user_id: &str, authorized_at: Timestamp) -> 
             return Ok((user, issued_at));
         }
         mint::wait_for_cut_off(app, user.cut_off()).await?;
+        issued_at = app.now();
     }
 }
 

@@ -33,7 +33,13 @@ impl Store {
     pub async fn migrate(&self) -> Result<(), StoreError> {
         let migrator = self.migrator();
         match self {
-            Self::Sqlite { writer, .. } => migrator.run(writer).await,
+            // sqlx has no lock for SQLite: a transaction around all of it is one.
+            Self::Sqlite { writer, .. } => {
+                let mut tx = writer.begin_with("BEGIN IMMEDIATE").await?;
+                let done = migrator.run_direct(None, &mut *tx, false).await;
+                tx.commit().await?;
+                done
+            }
             Self::Postgres(pool) => migrator.run(pool).await,
         }
         .map_err(in_words)

@@ -33,26 +33,12 @@ impl Store {
     pub async fn migrate(&self) -> Result<(), StoreError> {
         let migrator = self.migrator();
         match self {
-<<<<<<< HEAD
-            Self::Sqlite { writer, .. } => {
-                let mut result = migrator.run(writer).await;
-                // SQLite has no lock for this. Another process may apply the same migration in the same moment: then it is there
-                // at the next look.
-                for _ in migrator.iter() {
-                    if result.is_ok() {
-                        break;
-                    }
-                    result = migrator.run(writer).await;
-                }
-                result
-=======
             // sqlx has no lock for SQLite: a transaction around all of it is one.
             Self::Sqlite { writer, .. } => {
                 let mut tx = writer.begin_with("BEGIN IMMEDIATE").await?;
                 let done = migrator.run_direct(None, &mut *tx, false).await;
                 tx.commit().await?;
                 done
->>>>>>> review
             }
             Self::Postgres(pool) => migrator.run(pool).await,
         }

@@ -78,6 +78,7 @@ pub(super) const KEYS: &[Key] = &[
     key("passwords.queue", Kind::Number(1, 10_000)),
     key("limits.sign_in_per_account", Kind::Number(1, 1_000)),
     key("limits.sign_in_per_address", Kind::Number(1, 1_000_000)),
+    key("limits.waiting_requests_per_address", Kind::Number(1, 100_000_000)),
     key("limits.window", Kind::Number(1, DAY)),
     key("scopes", Kind::Tables),
     key("clients", Kind::Tables),

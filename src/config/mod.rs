@@ -194,6 +194,8 @@ pub struct Limits {
     pub sign_in_per_account: u32,
     /// Failures from one address within `window`, after which it must wait.
     pub sign_in_per_address: u32,
+    /// Authorization requests from one address within `window` that wait for a person; each takes room in the database.
+    pub waiting_requests_per_address: u32,
     pub window: u32,
 }
 
@@ -303,6 +305,6 @@ impl Default for Passwords {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { sign_in_per_account: 10, sign_in_per_address: 50, window: 900 }
+        Self { sign_in_per_account: 10, sign_in_per_address: 50, waiting_requests_per_address: 2_000, window: 900 }
     }
 }

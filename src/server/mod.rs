@@ -72,6 +72,7 @@ impl Server {
             stopper.graceful_shutdown(Some(drain));
         });
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        // Only HTTP/1.1, which every browser and proxy speaks: a connection that sends nothing at all then falls under a timeout.
         let mut server = axum_server::Server::from_listener(self.listener).handle(handle);
         server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
         let served = match self.tls {
@@ -79,11 +80,10 @@ impl Server {
                 let config = certificate.config();
                 let reloading = tokio::spawn(certificate.reload_when_changed());
                 let acceptor = RustlsAcceptor::new(config).acceptor(NoDelayAcceptor::new());
-                let served = server.acceptor(acceptor).serve(service).await;
+                let served = server.acceptor(acceptor).http1_only().serve(service).await;
                 reloading.abort();
                 served
             }
-            // Only HTTP/1.1, which proxies speak: a connection that sends nothing at all falls under the timeout then.
             None => server.acceptor(NoDelayAcceptor::new()).http1_only().serve(service).await,
         };
         stopping.abort();

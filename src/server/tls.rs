@@ -2,10 +2,14 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use axum_server::tls_rustls::RustlsConfig;
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -28,12 +32,7 @@ impl Certificate {
     /// If the files cannot be read, or are not a certificate and its key.
     pub(super) async fn read(tls: &Tls) -> anyhow::Result<Option<Self>> {
         let (Some(certificate), Some(private_key)) = (&tls.certificate, &tls.private_key) else { return Ok(None) };
-        // An error says that it is installed already.
-        let _ = rustls_openssl::default_provider().install_default();
-        let config = RustlsConfig::from_pem_file(certificate, private_key)
-            .await
-            .map_err(|error| anyhow!("{error}"))
-            .with_context(|| format!("cannot use {} with {}", certificate.display(), private_key.display()))?;
+        let config = RustlsConfig::from_config(Arc::new(read_pem(certificate, private_key)?));
         Ok(Some(Self { config, certificate: certificate.clone(), private_key: private_key.clone() }))
     }
 
@@ -59,9 +58,14 @@ impl Certificate {
             let now = self.written_at();
             if asked || now != seen {
                 seen = now;
-                match self.config.reload_from_pem_file(&self.certificate, &self.private_key).await {
-                    Ok(()) => tracing::info!("the certificate was read again"),
-                    Err(error) => tracing::error!(%error, "the new certificate cannot be used; the old one stays"),
+                match read_pem(&self.certificate, &self.private_key) {
+                    Ok(config) => {
+                        self.config.reload_from_config(Arc::new(config));
+                        tracing::info!("the certificate was read again");
+                    }
+                    Err(error) => {
+                        tracing::error!(error = %format!("{error:#}"), "the new certificate cannot be used; the old one stays")
+                    }
                 }
             }
         }
@@ -71,4 +75,19 @@ impl Certificate {
         let written_at = |path: &Path| fs::metadata(path).and_then(|about| about.modified()).ok();
         [written_at(&self.certificate), written_at(&self.private_key)]
     }
+}
+
+/// The rustls configuration for a certificate chain and its key. It offers HTTP/1.1 alone, as the listener speaks.
+fn read_pem(certificate: &Path, private_key: &Path) -> anyhow::Result<ServerConfig> {
+    let read = || -> anyhow::Result<ServerConfig> {
+        let chain = CertificateDer::pem_file_iter(certificate)?.collect::<Result<Vec<_>, _>>()?;
+        let key = PrivateKeyDer::from_pem_file(private_key)?;
+        let mut config = ServerConfig::builder_with_provider(Arc::new(rustls_openssl::default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_single_cert(chain, key)?;
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(config)
+    };
+    read().with_context(|| format!("cannot use {} with {}", certificate.display(), private_key.display()))
 }

@@ -95,8 +95,8 @@ impl Store {
             .min_connections(1)
             .idle_timeout(None)
             .max_lifetime(None)
-            .connect_with(options.clone())
-            .await?;
+            .connect_lazy_with(options.clone());
+        open_file(&writer).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(4)
             .idle_timeout(None)
@@ -148,6 +148,20 @@ impl Store {
             }
             Self::Postgres(pool) => pool.close().await,
         }
+    }
+}
+
+/// Opens the file, and makes it and its WAL if it is new. While another process does the same, SQLite says "locked" at once, without
+/// the patience of `busy_timeout`: then a little later it is done.
+async fn open_file(writer: &SqlitePool) -> Result<(), StoreError> {
+    let mut attempts = 0;
+    loop {
+        match writer.acquire().await {
+            Ok(_) => return Ok(()),
+            Err(sqlx::Error::Database(error)) if attempts < 100 && error.message().contains("locked") => attempts += 1,
+            Err(error) => return Err(error.into()),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 

@@ -8,17 +8,22 @@ mod return_address;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::body::Bytes;
-use axum::extract::{RawQuery, State};
+use axum::extract::{ConnectInfo, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 
 use crate::app::App;
 use crate::error::{ErrorCode, OAuthError, PageError};
+use crate::http::RetryAfter;
+use crate::http::client_ip::rate_limit_key;
 use crate::http::params::{self, Params};
+use crate::http::rate_limit::Key;
 use crate::model::authorization::ResponseMode;
 use crate::model::{AuthorizationCode, AuthorizationRequest, Client, Json, ScopeSet, Secret, Session, User};
 use crate::oidc::session::SignedIn;
+use crate::oidc::token::Peer;
 use crate::store::{authorization, grants, sessions};
 
 pub use decide::Decision;
@@ -28,7 +33,12 @@ pub use return_address::{FormPost, ReturnAddress, with_query};
 const REQUEST_LIFETIME: Duration = Duration::from_secs(3_600);
 
 /// `GET /authorize`
-pub async fn get(State(app): State<Arc<App>>, headers: HeaderMap, RawQuery(query): RawQuery) -> Result<Response, PageError> {
+pub async fn get(
+    State(app): State<Arc<App>>,
+    peer: Peer,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Result<Response, PageError> {
     let Received { client, address, checked } = receive(&app, query.unwrap_or_default().as_bytes()).await?;
     let request = match checked {
         Ok(request) => request,
@@ -41,20 +51,23 @@ pub async fn get(State(app): State<Arc<App>>, headers: HeaderMap, RawQuery(query
             Some(signed_in) => issue(&app, None, &request, &address, &signed_in, scope).await,
             None => Err(PageError::internal("a code was to be issued to nobody")),
         },
-        question => Ok(ask(&app, question, &store(&app, request).await?)),
+        question => match limit_waiting(&app, &headers, peer).await {
+            Ok(()) => Ok(ask(&app, question, &store(&app, request).await?)),
+            Err(busy) => Ok(address.send_error(&busy)),
+        },
     }
 }
 
 /// `POST /authorize`. A POST from another site brings no `SameSite=Lax` cookie, so it is stored and goes on by GET: single
 /// sign-on still works.
-pub async fn post(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) -> Result<Response, PageError> {
+pub async fn post(State(app): State<Arc<App>>, peer: Peer, headers: HeaderMap, body: Bytes) -> Result<Response, PageError> {
     if !params::is_form(&headers) {
         return Err(PageError::bad_link("The request is not application/x-www-form-urlencoded."));
     }
     let Received { address, checked, .. } = receive(&app, &body).await?;
-    match checked {
-        Ok(request) => Ok(go_on(&app, &store(&app, request).await?)),
-        Err(error) => Ok(address.send_error(&error)),
+    match (checked, limit_waiting(&app, &headers, peer).await) {
+        (Ok(request), Ok(())) => Ok(go_on(&app, &store(&app, request).await?)),
+        (Err(error), _) | (_, Err(error)) => Ok(address.send_error(&error)),
     }
 }
 
@@ -188,6 +201,19 @@ async fn decide_now(
         None => None,
     };
     Ok(decide::decide(request, client, signed_in.map(|signed_in| &signed_in.session), grant.as_ref(), app.now()))
+}
+
+/// Anybody may send requests that wait, and each takes room in the database: so many from one address, and no more.
+///
+/// # Errors
+/// `temporarily_unavailable`
+async fn limit_waiting(app: &App, headers: &HeaderMap, peer: Peer) -> Result<(), OAuthError> {
+    let (_, ip) = app.origin(headers, peer.map(|Extension(ConnectInfo(peer))| peer));
+    let key = Key::new("waiting request", &rate_limit_key(ip));
+    let limits = &app.config.limits;
+    let window = Duration::from_secs(limits.window.into());
+    let allowed = app.limits.begin(key, limits.waiting_requests_per_address, window, app.now()).await;
+    allowed.map_err(|RetryAfter(wait)| OAuthError::busy(wait).because(format!("too many authorization requests from {ip}")))
 }
 
 /// Keeps a request while its person is asked. Gives the name under which it goes on; the database has only the hash.

@@ -144,7 +144,12 @@ fn check_id_token_hint(app: &App, params: &Params) -> Result<Option<String>, OAu
 
 /// RFC 8707 §2: absolute URIs without a fragment, each one that the client may ask for.
 fn check_resource(client: &Client, params: &Params) -> Result<Vec<String>, OAuthError> {
-    let requested: Vec<String> = params.all("resource").map(str::to_owned).collect();
+    let mut requested: Vec<String> = Vec::new();
+    for resource in params.all("resource") {
+        if !requested.iter().any(|seen| seen == resource) {
+            requested.push(resource.to_owned());
+        }
+    }
     mint::audiences(client, &requested)?;
     Ok(requested)
 }

@@ -348,3 +348,20 @@ async fn a_stored_request_expires() {
         StatusCode::BAD_REQUEST
     );
 }
+
+/// Anonymous requests cannot fill the database: from one address so many wait, and no more.
+#[tokio::test]
+async fn waiting_requests_are_limited_per_address() {
+    let provider =
+        Provider::configured(TestDatabase::sqlite().await, |config| config.limits.waiting_requests_per_address = 3).await;
+    let client = provider.client("app", web).await;
+    let user = provider.user(&new_email()).await;
+    let mut browser = provider.browser();
+    for _ in 0..3 {
+        assert!(browser.authorize(&client, &[]).await.location().starts_with("/login?"));
+    }
+    assert_eq!(browser.authorize(&client, &[]).await.error(), "temporarily_unavailable");
+    assert!(provider.signed_in(&user).await.authorize(&client, &[]).await.param("code").is_some(), "who need not wait is let in");
+    provider.advance(u64::from(provider.app.config.limits.window));
+    assert!(browser.authorize(&client, &[]).await.location().starts_with("/login?"));
+}

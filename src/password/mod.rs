@@ -1,18 +1,16 @@
 //! Passwords: argon2id with admission control. The only home of argon2. Who may sign in, and how often one may try, is decided elsewhere.
 //!
 //! Hashing a password costs 15 ms of a core and 19 MiB by design, so a storm of sign-ins must not take the provider down with it:
-//! - at most one hash per core runs at once, on tokio's blocking threads, never on those that serve requests;
+//! - at most one hash per core runs at once, on threads of its own and of low priority (`workers`), never on those that serve requests;
 //! - a bounded number waits; whoever comes after that is told to come back (`PasswordError::Busy`);
 //! - memory is kept and reused: one set of blocks per core, allocated when it is first needed.
-//!
-//! Hashing threads have the same priority as the others, since lowering it needs `unsafe`. The token endpoint stays quick all the
-//! same: Linux lets a thread that slept run before those that used up their share, and there are never more hashing threads than cores.
 
 mod common;
 mod phc;
 mod policy;
 #[cfg(test)]
 mod tests;
+mod workers;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,6 +24,7 @@ pub use policy::{PolicyError, check_policy};
 
 use crate::model::secret::random_bytes;
 use phc::Hash;
+use workers::Workers;
 
 /// Longer passwords are refused before any work is done.
 pub const MAX_PASSWORD_BYTES: usize = 1024;
@@ -46,6 +45,7 @@ pub struct PasswordHasher {
     cores: usize,
     queue: usize,
     memory: Arc<Memory>,
+    workers: Workers,
     retry_after: Duration,
 }
 
@@ -100,6 +100,7 @@ impl PasswordHasher {
                 free: Mutex::new(Vec::new()),
                 allocated: AtomicUsize::new(0),
             }),
+            workers: Workers::new(cores),
             params,
             dummy,
             admitted: Arc::new(Semaphore::new(cores + queue)),
@@ -146,7 +147,7 @@ impl PasswordHasher {
         .await
     }
 
-    /// Waits for a core, computes the output of `password` under `hash`'s parameters and salt on a blocking thread, and passes it to
+    /// Waits for a core, computes the output of `password` under `hash`'s parameters and salt on a worker, and passes it to
     /// `finish`. If the caller's future is dropped while waiting, its place is free at once; once the work has begun, the core stays
     /// taken until it ends, because the work does.
     async fn run<T: Send + 'static>(
@@ -164,7 +165,7 @@ impl PasswordHasher {
         let permits = Permits { _running: running, _admitted: admitted };
         let memory = Arc::clone(&self.memory);
         let password = Zeroizing::new(password.as_bytes().to_vec());
-        let work = tokio::task::spawn_blocking(move || {
+        let work = self.workers.run(move || {
             let output = memory.with_blocks(hash.block_count(), |blocks| hash.compute(&password, blocks));
             let result = output.map(|output| finish(&hash, &output));
             // Kept to here, also if nobody waits for the result any more.

@@ -1,11 +1,13 @@
 //! Something security-relevant that happened, and who did it.
 
+use serde::{Deserialize, Serialize};
+
 use super::Json;
 use crate::clock::Timestamp;
 
 /// The kinds of event that are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, sqlx::Type)]
-#[sqlx(type_name = "TEXT", rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum AuditKind {
     SignInSucceeded,
     SignInFailed,
@@ -37,7 +39,7 @@ pub enum AuditKind {
 }
 
 /// One audit row. `detail` never holds a secret.
-#[derive(Clone, Debug, sqlx::FromRow)]
+#[derive(Clone, Debug)]
 pub struct AuditEvent {
     pub id: String,
     pub at: Timestamp,

@@ -6,7 +6,7 @@ use super::{Json, ScopeSet};
 use crate::clock::Timestamp;
 
 /// An authorization request that waits for its person.
-#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuthorizationRequest {
     pub id_hash: Vec<u8>,
     pub client_id: String,
@@ -56,7 +56,7 @@ pub enum Prompt {
 }
 
 /// A code, until it is redeemed; kept for a while afterwards so that a replay is recognised.
-#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuthorizationCode {
     pub code_hash: Vec<u8>,
     pub client_id: String,
@@ -85,7 +85,7 @@ pub struct CodeRedemption {
 }
 
 /// Consent that a person gave and that is remembered.
-#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
     pub user_id: String,
     pub client_id: String,

@@ -6,7 +6,7 @@ use super::{Algorithm, Json, ScopeSet};
 use crate::clock::Timestamp;
 
 /// A registered client.
-#[derive(Clone, Debug, PartialEq, sqlx::FromRow)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Client {
     /// `client_id`.
     pub id: String,

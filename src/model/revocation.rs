@@ -5,8 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 
 /// What a revocation refuses (DESIGN §5).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, sqlx::Type, Serialize, Deserialize)]
-#[sqlx(type_name = "TEXT", rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RevocationKind {
     /// The token with this `jti`.
@@ -37,7 +36,7 @@ impl RevocationKind {
 }
 
 /// Tokens that are refused from now on.
-#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Revocation {
     /// Place in the log; order of `seq` is order of commit. Zero until the log has given one.
     pub seq: i64,

@@ -4,7 +4,7 @@ use super::Json;
 use crate::clock::Timestamp;
 
 /// One sign-in on one browser. Its cookie holds a secret, of which the database has the hash.
-#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
     /// The public name: `sid` of the tokens issued under it.
     pub id: String,

@@ -5,13 +5,10 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 
 /// The signature algorithms we sign with (RFC 7518 §3.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, sqlx::Type, Serialize, Deserialize)]
-#[sqlx(type_name = "TEXT")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Algorithm {
-    #[sqlx(rename = "RS256")]
     #[serde(rename = "RS256")]
     Rs256,
-    #[sqlx(rename = "ES256")]
     #[serde(rename = "ES256")]
     Es256,
 }
@@ -29,8 +26,7 @@ impl Algorithm {
 }
 
 /// Where a key is in its life (DESIGN §3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, sqlx::Type, Serialize, Deserialize)]
-#[sqlx(type_name = "TEXT", rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KeyState {
     /// Published, not yet signing.
@@ -44,7 +40,7 @@ pub enum KeyState {
 }
 
 /// A signing key. The private half is sealed under the key-encryption key.
-#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SigningKey {
     /// RFC 7638 thumbprint.
     pub kid: String,

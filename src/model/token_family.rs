@@ -4,7 +4,7 @@ use super::{Json, ScopeSet};
 use crate::clock::Timestamp;
 
 /// What all refresh tokens of a family share. It lives and dies as one (RFC 9700 §4.14.2).
-#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenFamily {
     pub id: String,
     pub client_id: String,
@@ -33,7 +33,7 @@ impl TokenFamily {
 }
 
 /// One refresh token, and the access token that was issued beside it.
-#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefreshToken {
     pub token_hash: Vec<u8>,
     pub family_id: String,

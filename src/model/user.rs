@@ -6,7 +6,7 @@ use super::Json;
 use crate::clock::Timestamp;
 
 /// A person's account. Credentials are kept apart from it (`store::credentials`).
-#[derive(Clone, Debug, Default, PartialEq, sqlx::FromRow, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct User {
     /// The `sub` of every token: random, never reused.
     pub id: String,

@@ -1,14 +1,30 @@
 //! Bringing the database to this binary's schema.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
-use sqlx::migrate::{Migrate, MigrateError, Migrator};
+use sqlx::SqlSafeStr;
+use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
 
 use super::engine::on_engine;
 use super::{Store, StoreError};
 
-static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
-static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
+/// The migrations of both engines, by version. A new one is added here and as a file in both folders.
+macro_rules! migrations {
+    ($folder:literal) => {
+        LazyLock::new(|| migrator(&[(1, "start", include_str!(concat!("../../migrations/", $folder, "/0001_start.sql")))]))
+    };
+}
+
+static SQLITE: LazyLock<Migrator> = migrations!("sqlite");
+static POSTGRES: LazyLock<Migrator> = migrations!("postgres");
+
+fn migrator(texts: &[(i64, &'static str, &'static str)]) -> Migrator {
+    let migrations = texts.iter().map(|&(version, name, sql)| {
+        Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, sql.into_sql_str(), false)
+    });
+    Migrator::with_migrations(migrations.collect())
+}
 
 /// One migration, and whether the database has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,4 +100,23 @@ fn in_words(error: MigrateError) -> StoreError {
         }
         other => format!("migration failed: {other}"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_is_in_the_list() {
+        for (folder, migrator) in [("sqlite", &SQLITE), ("postgres", &POSTGRES)] {
+            let mut files: Vec<String> = std::fs::read_dir(format!("{}/migrations/{folder}", env!("CARGO_MANIFEST_DIR")))
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .collect();
+            files.sort();
+            let listed: Vec<String> =
+                migrator.iter().map(|migration| format!("{:04}_{}.sql", migration.version, migration.description)).collect();
+            assert_eq!(files, listed, "{folder}");
+        }
+    }
 }

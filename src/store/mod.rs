@@ -5,6 +5,7 @@
 
 mod engine;
 pub mod migrate;
+mod rows;
 
 pub mod audit;
 pub mod authorization;

@@ -3,16 +3,15 @@
 use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use axum::{Router, http::StatusCode};
 
 use crate::app::App;
-use crate::http::cors::cors;
-use crate::http::headers::{api_headers, page_headers};
+use crate::http::cors::preflight;
+use crate::http::headers::{api_headers, cors_headers, page_headers};
 use crate::http::params::MAX_BODY;
-use crate::http::request_id::request_id;
-use crate::http::time_limit::{LONGEST_REQUEST, time_limit};
+use crate::http::request_scope::{LONGEST_REQUEST, RequestScope};
 use crate::oidc::{authorize, introspect, metadata, revoke, token, userinfo};
 use crate::pages::{self, account, assets, consent, landing, login, logout, setup};
 use crate::telemetry;
@@ -20,6 +19,8 @@ use crate::telemetry;
 /// The provider as one service.
 pub fn router(app: &Arc<App>) -> Router {
     let https = app.issuer.secure;
+    // One `layer` for each group: a second would cost every request three allocations more.
+    let scope = (RequestScope(LONGEST_REQUEST), DefaultBodyLimit::max(MAX_BODY));
 
     let protocol = Router::new()
         .route("/token", post(token::post))
@@ -28,9 +29,8 @@ pub fn router(app: &Arc<App>) -> Router {
         .route("/jwks", get(metadata::jwks))
         .route("/.well-known/openid-configuration", get(metadata::provider))
         .route("/.well-known/oauth-authorization-server", get(metadata::provider))
-        .layer(cors())
-        .route("/introspect", post(introspect::post))
-        .layer(from_fn_with_state(https, api_headers));
+        .method_not_allowed_fallback(preflight)
+        .layer((scope, cors_headers(https)));
 
     let people = Router::new()
         .route("/", get(landing::get))
@@ -49,14 +49,14 @@ pub fn router(app: &Arc<App>) -> Router {
         .route("/setup", get(setup::get).post(setup::post))
         .fallback(pages::not_found)
         .method_not_allowed_fallback(pages::method_not_allowed)
-        .layer(from_fn_with_state(Arc::clone(app), pages::draw))
-        .layer(from_fn_with_state(https, page_headers));
+        .layer((scope, page_headers(https), from_fn_with_state(Arc::clone(app), pages::draw)));
 
     let rest = Router::new()
+        .route("/introspect", post(introspect::post))
         .route("/healthz", get(StatusCode::OK))
         .route("/readyz", get(telemetry::ready))
         .route("/static/{file}", get(assets::get))
-        .layer(from_fn_with_state(https, api_headers));
+        .layer((scope, api_headers(https)));
 
     let all = protocol.merge(people).merge(rest);
     let all = match app.issuer.path.as_str() {
@@ -64,13 +64,11 @@ pub fn router(app: &Arc<App>) -> Router {
         // RFC 8414 §3.1: for an issuer with a path, the well-known part comes first.
         path => Router::new()
             .route(&format!("/.well-known/oauth-authorization-server{path}"), get(metadata::provider))
+            .method_not_allowed_fallback(preflight)
+            .layer((scope, cors_headers(https)))
             .nest(path, all),
     };
-    let all = all
-        .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(from_fn_with_state(LONGEST_REQUEST, time_limit))
-        .layer(from_fn(request_id))
-        .with_state(Arc::clone(app));
+    let all = all.with_state(Arc::clone(app));
     match app.metrics.is_on() {
         true => all.layer(from_fn_with_state(Arc::clone(&app.metrics), telemetry::count_requests)),
         false => all,

@@ -9,7 +9,6 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::header::WWW_AUTHENTICATE;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::get;
 use serde::Serialize;
@@ -68,11 +67,7 @@ enum Refusal {
 
 /// Every URL of the API.
 pub fn router(server: ResourceServer) -> Router {
-    Router::new()
-        .route("/", get(index))
-        .route("/notes", get(notes))
-        .layer(from_fn_with_state(false, api_headers))
-        .with_state(Arc::new(server))
+    Router::new().route("/", get(index)).route("/notes", get(notes)).layer(api_headers(false)).with_state(Arc::new(server))
 }
 
 /// For people who open the address of the API.

@@ -1,35 +1,53 @@
 //! Which endpoints script of another origin may call: token, userinfo, revocation, JWKS and discovery. Not the authorization
 //! endpoint and no page (RFC 9700 §2.6): a browser goes there itself.
+//!
+//! Any origin, but without cookies: what proves who calls is in the request, so the origin does not matter. The answer is thus the
+//! same for every origin and needs no `Vary`.
 
-use std::time::Duration;
+use axum::http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS,
+    ACCESS_CONTROL_MAX_AGE,
+};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::response::{IntoResponse, Response};
 
-use axum::http::{HeaderName, Method, header};
-use tower_http::cors::{Any, CorsLayer};
+const ANY: HeaderValue = HeaderValue::from_static("*");
 
-/// Any origin, but without cookies: what proves who calls is in the request, so the origin does not matter.
-pub fn cors() -> CorsLayer {
-    CorsLayer::new()
-        .allow_origin(Any)
-        .allow_methods([Method::GET, Method::POST])
-        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, HeaderName::from_static("dpop")])
-        .expose_headers([header::WWW_AUTHENTICATE, header::RETRY_AFTER, HeaderName::from_static("dpop-nonce")])
-        .max_age(Duration::from_secs(3600))
-        // The answer is the same for every origin, so caches need not keep one for each.
-        .vary([])
+/// Lets script of any origin read the answer.
+pub fn set_cors_headers(headers: &mut HeaderMap) {
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, ANY);
+    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("www-authenticate,retry-after,dpop-nonce"));
+}
+
+/// For `Router::method_not_allowed_fallback`: answers the question that a browser asks before it lets script call (Fetch §4.8).
+pub async fn preflight(method: Method) -> Response {
+    if method != Method::OPTIONS {
+        return StatusCode::METHOD_NOT_ALLOWED.into_response();
+    }
+    let headers = [
+        (ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET,POST")),
+        (ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("authorization,content-type,dpop")),
+        (ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("3600")),
+    ];
+    (StatusCode::OK, headers).into_response()
 }
 
 #[cfg(test)]
 mod tests {
     use axum::Router;
     use axum::body::Body;
-    use axum::http::{Request, StatusCode};
+    use axum::http::Request;
     use axum::routing::post;
     use tower::ServiceExt;
 
     use super::*;
+    use crate::http::headers::cors_headers;
 
-    async fn answer(method: Method) -> axum::response::Response {
-        let router = Router::new().route("/token", post(async || StatusCode::UNAUTHORIZED)).layer(cors());
+    async fn answer(method: Method) -> Response {
+        let router = Router::new()
+            .route("/token", post(async || StatusCode::UNAUTHORIZED))
+            .method_not_allowed_fallback(preflight)
+            .layer(cors_headers(false));
         let request = Request::builder()
             .method(method)
             .uri("/token")
@@ -54,6 +72,14 @@ mod tests {
     async fn a_preflight_is_answered() {
         let answer = answer(Method::OPTIONS).await;
         assert_eq!(answer.status(), StatusCode::OK);
+        assert_eq!(answer.headers()["access-control-allow-origin"], "*");
         assert_eq!(answer.headers()["access-control-allow-headers"], "authorization,content-type,dpop");
+    }
+
+    #[tokio::test]
+    async fn another_method_is_still_not_allowed() {
+        let answer = answer(Method::DELETE).await;
+        assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(answer.headers()["allow"], "POST");
     }
 }

@@ -1,11 +1,12 @@
 //! The security headers of every answer. A header that an endpoint has set itself stays.
 
-use axum::extract::{Request, State};
 use axum::http::header::{self, HeaderName};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use tower::util::MapResponseLayer;
+
+use super::cors::set_cors_headers;
 
 /// There is no `form-action`: a browser applies it to the redirects that follow a form as well, and after sign-in and consent these
 /// lead to relying parties, whose origins would all have to be listed, custom schemes of native apps among them.
@@ -63,18 +64,37 @@ pub fn json_no_store(status: StatusCode, value: &impl Serialize) -> Response {
     }
 }
 
-/// Middleware for pages: `from_fn_with_state(https, page_headers)`.
-pub async fn page_headers(State(https): State<bool>, request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    set_page_headers(response.headers_mut(), https);
+/// Sets headers of each answer. Unlike `axum::middleware::from_fn` it does not copy what lies below it for each request.
+pub type HeadersLayer = MapResponseLayer<fn(Response) -> Response>;
+
+/// Layer for pages. `https` says whether the issuer is reached that way.
+pub fn page_headers(https: bool) -> HeadersLayer {
+    MapResponseLayer::new(if https { with_page_headers::<true> } else { with_page_headers::<false> })
+}
+
+/// Layer for everything else.
+pub fn api_headers(https: bool) -> HeadersLayer {
+    MapResponseLayer::new(if https { with_api_headers::<true> } else { with_api_headers::<false> })
+}
+
+/// Layer for what script of other origins may call.
+pub fn cors_headers(https: bool) -> HeadersLayer {
+    MapResponseLayer::new(if https { with_cors_headers::<true> } else { with_cors_headers::<false> })
+}
+
+fn with_page_headers<const HTTPS: bool>(mut response: Response) -> Response {
+    set_page_headers(response.headers_mut(), HTTPS);
     response
 }
 
-/// Middleware for everything else: `from_fn_with_state(https, api_headers)`.
-pub async fn api_headers(State(https): State<bool>, request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    set_api_headers(response.headers_mut(), https);
+fn with_api_headers<const HTTPS: bool>(mut response: Response) -> Response {
+    set_api_headers(response.headers_mut(), HTTPS);
     response
+}
+
+fn with_cors_headers<const HTTPS: bool>(mut response: Response) -> Response {
+    set_cors_headers(response.headers_mut());
+    with_api_headers::<HTTPS>(response)
 }
 
 fn set(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) {

@@ -12,8 +12,8 @@ pub mod headers;
 pub mod params;
 pub mod rate_limit;
 mod rate_limit_local;
-pub mod request_id;
-pub mod time_limit;
+mod request_id;
+pub mod request_scope;
 
 pub use client_ip::client_ip;
 pub use cookies::CookieNames;

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
@@ -37,10 +37,10 @@ pub async fn provider(State(app): State<Arc<App>>) -> Response {
 }
 
 /// `GET /jwks` (RFC 7517 §5).
-pub async fn jwks(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+pub async fn jwks(State(app): State<Arc<App>>, request: Request) -> Response {
     let keys = app.keyring.current();
     let etag = keys.etag();
-    if headers.get(IF_NONE_MATCH).is_some_and(|known| known == etag) {
+    if request.headers().get(IF_NONE_MATCH).is_some_and(|known| known == etag) {
         return (StatusCode::NOT_MODIFIED, [(ETAG, etag.clone()), (CACHE_CONTROL, CACHE)]).into_response();
     }
     ([(CONTENT_TYPE, JSON), (CACHE_CONTROL, CACHE), (ETAG, etag.clone())], keys.jwks()).into_response()

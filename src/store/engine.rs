@@ -5,10 +5,13 @@ use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::pool::PoolConnection;
+use sqlx::pool::{PoolConnection, PoolConnectionMetadata};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection, PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool, Transaction};
+
+/// A connection to PostgreSQL that was not used for longer than this is tested before it is used: the server may have gone away.
+const TRUSTED_FOR: Duration = Duration::from_secs(1);
 
 /// Why the database did not do as asked.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +76,16 @@ impl Store {
             PgConnection::connect_with(&options).await?.close().await?;
             let pool = PgPoolOptions::new()
                 .max_connections(max_connections)
+                // A connection is tested each time that it comes back: one that has just come back need not be tested again.
+                .test_before_acquire(false)
+                .before_acquire(|connection, about: PoolConnectionMetadata| {
+                    Box::pin(async move {
+                        if about.idle_for > TRUSTED_FOR {
+                            connection.ping().await?;
+                        }
+                        Ok(true)
+                    })
+                })
                 .acquire_timeout(Duration::from_secs(5))
                 .connect_with(options)
                 .await?;
@@ -89,19 +102,12 @@ impl Store {
             .synchronous(if durable { SqliteSynchronous::Full } else { SqliteSynchronous::Normal })
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(10));
+        // A connection to SQLite is a thread of this process: it cannot go away, and asking it costs as much as a query.
+        let pool = || SqlitePoolOptions::new().test_before_acquire(false).idle_timeout(None).max_lifetime(None);
         // The writer first: it makes the file and its WAL, which a read-only connection cannot.
-        let writer = SqlitePoolOptions::new()
-            .max_connections(1)
-            .min_connections(1)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .connect_lazy_with(options.clone());
+        let writer = pool().max_connections(1).min_connections(1).connect_lazy_with(options.clone());
         open_file(&writer).await?;
-        let readers = SqlitePoolOptions::new()
-            .max_connections(4)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .connect_lazy_with(options.create_if_missing(false).pragma("query_only", "ON"));
+        let readers = pool().max_connections(4).connect_lazy_with(options.create_if_missing(false).pragma("query_only", "ON"));
         Ok(Self::Sqlite { writer, readers })
     }
 

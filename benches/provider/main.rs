@@ -81,7 +81,7 @@ async fn measure(storage: &Storage) -> Result<Report> {
     let mut costs = rounds::measure(&installation, &provider, &empty, &signers, cores).await?;
     let warm = provider.memory()?;
     costs.extend(rounds::measure_sign_ins(&provider, cores).await?);
-    let hashes = costs.get("raw argon2id").map_or(0.0, |cost| cost.rate);
+    let hashes = costs.get("raw argon2id").map_or(0.0, |costs| rounds::median_cost(costs).rate);
     let storm = storm::storm(&provider, &empty, hashes).await?;
     let loaded = provider.memory()?;
     provider.stop()?;

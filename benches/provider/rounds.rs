@@ -1,5 +1,5 @@
 //! Everything that is compared runs in short rounds, one thing after the other and then again: what else the machine does falls on
-//! all of them alike. Of the rounds, the median counts.
+//! all of them alike. Ratios are taken within a round, and of the rounds the median counts.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::raw::{self, Raw, Signers};
 use crate::scenarios::{CONNECTIONS, Prepared, Scenario, sign_in_forms};
 
 /// The first of these warms up and is not counted.
-const ROUNDS: usize = 6;
+const ROUNDS: usize = 8;
 const ROUND: Duration = Duration::from_millis(700);
 const SIGNING: Duration = Duration::from_millis(250);
 const SIGN_IN_ROUNDS: usize = 8;
@@ -30,8 +30,8 @@ pub struct Cost {
     pub transactions: Option<f64>,
 }
 
-/// By name: each scenario, the empty endpoint ("empty GET", "empty POST"), and raw operations.
-pub type Costs = BTreeMap<&'static str, Cost>;
+/// By name: each scenario, the empty endpoints, and raw operations; of each, every round.
+pub type Costs = BTreeMap<&'static str, Vec<Cost>>;
 
 /// Measures every scenario but signing in, beside the empty endpoint and the raw signatures.
 pub async fn measure(
@@ -42,23 +42,28 @@ pub async fn measure(
     cores: usize,
 ) -> Result<Costs> {
     let mut prepared = Prepared::new(provider.address).await?;
-    let mut rounds: BTreeMap<&'static str, Vec<Cost>> = BTreeMap::new();
+    let mut costs = Costs::new();
     for round in 0..ROUNDS {
         let mut seen = |name, cost| {
             if round > 0 {
-                rounds.entry(name).or_default().push(cost);
+                costs.entry(name).or_default().push(cost);
             }
         };
-        // On all cores at once, as the provider signs: a core alone may run faster than all together.
-        for (name, signer) in [("RS256 signature", &signers.rs256), ("ES256 signature", &signers.es256)] {
-            seen(name, raw::sign(signer, prepared.signing_input(), cores, SIGNING)?.into());
-        }
-        for (name, path, post) in
-            [("empty GET", "/empty", false), ("empty POST", "/empty", true), ("POST that only signs ES256", "/sign", true)]
-        {
-            seen(name, load(empty, prepared.empty(empty.address, path, post), ROUND)?.0);
-        }
         for scenario in Scenario::ALL {
+            // What a scenario is compared with comes right before it.
+            match scenario {
+                Scenario::Jwks => seen("empty GET", load(empty, prepared.empty(empty.address, "/empty", false), ROUND)?.0),
+                // On all cores at once, as the provider signs: a core alone may run faster than all together.
+                Scenario::ClientCredentialsRs256 => {
+                    seen("RS256 signature", raw::sign(&signers.rs256, prepared.signing_input(), cores, SIGNING)?.into());
+                }
+                Scenario::ClientCredentialsEs256 => {
+                    seen("ES256 signature", raw::sign(&signers.es256, prepared.signing_input(), cores, SIGNING)?.into());
+                    seen("empty POST", load(empty, prepared.empty(empty.address, "/empty", true), ROUND)?.0);
+                    seen("POST that only signs ES256", load(empty, prepared.empty(empty.address, "/sign", true), ROUND)?.0);
+                }
+                _ => {}
+            }
             let scripts = prepared.scripts(scenario)?;
             let before = installation.write_transactions().await?;
             let (mut cost, scripts, requests) = load(provider, scripts, ROUND)?;
@@ -69,7 +74,7 @@ pub async fn measure(
             seen(scenario.name(), cost);
         }
     }
-    Ok(rounds.into_iter().map(|(name, costs)| (name, median_cost(&costs))).collect())
+    Ok(costs)
 }
 
 /// Measures signing in beside raw argon2id on all cores.
@@ -85,7 +90,7 @@ pub async fn measure_sign_ins(provider: &Process, cores: usize) -> Result<Costs>
             full.push(sign_ins);
         }
     }
-    Ok(Costs::from([("raw argon2id", median_cost(&raw)), ("sign-in", median_cost(&full))]))
+    Ok(Costs::from([("raw argon2id", raw), ("sign-in", full)]))
 }
 
 fn load(server: &Process, scripts: Vec<Script>, time: Duration) -> Result<(Cost, Vec<Script>, u64)> {
@@ -96,7 +101,8 @@ fn load(server: &Process, scripts: Vec<Script>, time: Duration) -> Result<(Cost,
     Ok((Cost { cpu, rate, transactions: None }, scripts, done.requests))
 }
 
-fn median_cost(costs: &[Cost]) -> Cost {
+/// The median of each figure by itself.
+pub fn median_cost(costs: &[Cost]) -> Cost {
     let of = |value: fn(&Cost) -> f64| median(costs.iter().map(value).collect());
     let counted = costs.iter().all(|cost| cost.transactions.is_some());
     Cost {

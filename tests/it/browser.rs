@@ -80,9 +80,18 @@ impl Scene {
         field.send_keys(text).await.unwrap();
     }
 
+    /// Presses a button, and waits for the page that it leads to: what is looked for next must not be found in the old one.
     async fn press(&self, id: &str) {
         let button = self.page().wait().at_most(PATIENCE).for_element(Locator::Id(id)).await.unwrap();
+        self.page().execute("window.isOld = true", vec![]).await.unwrap();
         button.click().await.unwrap();
+        let new_page = async {
+            let question = "return window.isOld !== true && document.readyState === 'complete'";
+            while self.page().execute(question, vec![]).await.ok() != Some(true.into()) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, new_page).await.expect("a new page comes");
     }
 
     async fn sign_in(&self, password: &str) {

@@ -81,7 +81,8 @@ async fn measure(storage: &Storage) -> Result<Report> {
     let mut costs = rounds::measure(&installation, &provider, &empty, &signers, cores).await?;
     let warm = provider.memory()?;
     costs.extend(rounds::measure_sign_ins(&provider, cores).await?);
-    let hashes = costs.get("raw argon2id").map_or(0.0, |costs| rounds::median_cost(costs).rate);
+    // From CPU time, which what else the machine does hardly changes.
+    let hashes = costs.get("raw argon2id").map_or(0.0, |costs| cores as f64 * 1e6 / rounds::median_cost(costs).cpu);
     let storm = storm::storm(&provider, &empty, hashes).await?;
     let loaded = provider.memory()?;
     provider.stop()?;

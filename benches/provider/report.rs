@@ -63,6 +63,11 @@ impl Report {
         let of_empty = |name| self.over_rounds(["empty GET", name], |[empty, cost]| empty.cpu / cost.cpu);
         let es256 = ["client_credentials ES256", "ES256 signature", "empty POST"];
         let es256_excess = self.over_rounds(es256, |[cost, signature, empty]| (cost.cpu - signature.cpu) / empty.cpu);
+        // The empty endpoint answers so fast that its client never sleeps and is never woken, which is half of an answer's cost.
+        // At the pace of signatures an empty POST costs what is left of the endpoint that only signs.
+        let es256_paced = ["client_credentials ES256", "ES256 signature", "POST that only signs ES256"];
+        let es256_paced =
+            self.over_rounds(es256_paced, |[cost, signature, signs]| (cost.cpu - signature.cpu) / (signs.cpu - signature.cpu));
         let rs256 = ["client_credentials RS256", "RS256 signature"];
         let rs256 = self.over_rounds(rs256, |[cost, signature]| cost.cpu / signature.cpu);
         let sign_in = self.over_rounds(["sign-in", "raw argon2id"], |[cost, raw]| cost.rate / raw.rate);
@@ -71,6 +76,7 @@ impl Report {
         let mut goals = vec![
             at_most("client_credentials RS256: CPU / one RS256 signature", rs256, 1.3, "x"),
             at_most("client_credentials ES256: (CPU - one ES256 signature) / empty POST", es256_excess, 1.5, "x"),
+            at_most("the same, with an empty POST at that pace", es256_paced, 1.5, "x"),
             at_least("JWKS: rate of a core / empty GET", of_empty("JWKS"), 0.85, "x"),
             at_least("discovery: rate of a core / empty GET", of_empty("discovery"), 0.85, "x"),
             at_least("sign-in: rate / raw argon2id on all cores", sign_in, 0.9, "x"),

@@ -84,6 +84,10 @@ pub async fn prove(
     password: &str,
     wrong: Problem,
 ) -> Result<Result<User, Refusal>, PageError> {
+    // First of all: in a storm of sign-ins most are refused, and refusing them must not keep the database busy.
+    if let Err(error) = app.passwords.check_queue() {
+        return Refusal::of_password(error).map(Err);
+    }
     let (limits, window) = (&app.config.limits, window(app));
     let (address, account) = (Key::address(visit.ip), Key::account(email));
     if let Err(wait) = app.limits.begin(address, limits.sign_in_per_address, window, app.now()).await {

@@ -118,6 +118,17 @@ impl PasswordHasher {
         admitted.saturating_sub(self.cores - self.running.available_permits())
     }
 
+    /// Whether anything that comes now would be told to come back: to know it before any other work is done for it.
+    ///
+    /// # Errors
+    /// `Busy` if the queue is full.
+    pub fn check_queue(&self) -> Result<(), PasswordError> {
+        match self.admitted.available_permits() {
+            0 => Err(PasswordError::Busy { retry_after: self.retry_after }),
+            _ => Ok(()),
+        }
+    }
+
     /// Hashes a new password into a PHC string, with a random salt.
     ///
     /// # Errors

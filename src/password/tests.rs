@@ -101,8 +101,10 @@ async fn an_unknown_user_costs_the_same_and_is_always_wrong() {
 async fn a_burst_beyond_the_queue_is_told_to_come_back() {
     let hasher = small(3, 2);
     let held = hasher.memory.lock();
+    assert_eq!(hasher.check_queue(), Ok(()));
     let mut waiting: Vec<_> = (0..5).map(|_| Box::pin(hasher.verify("x", None))).collect();
     assert!(waiting.iter_mut().all(|future| poll(future.as_mut()).is_pending()), "two run and three wait");
+    assert!(matches!(hasher.check_queue(), Err(PasswordError::Busy { .. })));
     for _ in 0..10 {
         assert!(busy(poll(pin!(hasher.verify("x", None)))));
     }

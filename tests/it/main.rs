@@ -15,6 +15,7 @@ mod pages;
 mod properties;
 mod relying_party;
 mod replicas;
+mod revoked;
 mod source;
 mod store;
 mod supply_chain;

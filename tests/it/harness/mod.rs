@@ -1,7 +1,9 @@
 //! What tests stand on: databases, Redis, the real binary. Nothing here knows what a test is about.
 
 pub mod browser;
+pub mod cluster;
 pub mod engines;
+pub mod gate;
 pub mod live;
 pub mod postgres;
 pub mod process;

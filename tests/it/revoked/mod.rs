@@ -1,0 +1,3 @@
+//! Tokens that were taken back, and everywhere that they must be refused.
+
+mod same_second;

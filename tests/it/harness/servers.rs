@@ -12,6 +12,10 @@ pub const REDIS_SERVER: Server = Server { name: "redis-server", variable: "TESSE
 pub const CHROMEDRIVER: Server = Server { name: "chromedriver", variable: "TESSERA_TEST_CHROMEDRIVER" };
 /// The path of Chromium.
 pub const CHROMIUM: Server = Server { name: "Chromium", variable: "TESSERA_TEST_CHROMIUM" };
+/// The path of nginx.
+pub const NGINX: Server = Server { name: "nginx", variable: "TESSERA_TEST_NGINX" };
+/// The path of a Python that has what `tests/python/requirements.txt` names.
+pub const PYTHON: Server = Server { name: "Python", variable: "TESSERA_TEST_PYTHON" };
 
 /// The folder for pictures of pages.
 pub const ARTEFACTS: Server = Server { name: "the folder for artefacts", variable: "TESSERA_TEST_ARTEFACTS" };

@@ -103,6 +103,8 @@ pub async fn run(app: &Arc<App>, server: Server, stop: watch::Receiver<bool>) ->
     tokio::spawn(async move {
         let _ = stopping.wait_for(|stop| *stop).await;
         drained.draining.store(true, Ordering::Relaxed);
+        // They would last for minutes, and receivers find another replica.
+        drained.feed.close();
     });
     let served = server.serve(router::router(app), stop, Duration::from_secs(app.config.drain_timeout.into())).await;
     stop_jobs.send_replace(true);

@@ -11,7 +11,7 @@ import secrets
 import sys
 import threading
 import time
-from typing import Any, Callable, Dict, Mapping, Optional
+from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 from urllib.parse import urlencode
 
 import transport
@@ -105,12 +105,12 @@ class Receiver:
         seconds = self.state.provider_time(now)
         seconds = self.wall() if seconds is None else seconds
         try:
-            header, claims = verify(token, self._find, self.issuer, self.audience, seconds, self.leeway)
+            header, claims = self._verify(token, seconds)
         except UnknownKey as unknown:
             # A key with a `kid` entry is not asked for again.
             if unknown.kid in self.state.revoked_kids or not self._refetch_for_token(now):
                 raise
-            header, claims = verify(token, self._find, self.issuer, self.audience, seconds, self.leeway)
+            header, claims = self._verify(token, seconds)
         name = self.state.refusal(header, claims)
         if name is not None:  # right also when not fresh
             raise Refused("revoked", name)
@@ -127,6 +127,9 @@ class Receiver:
             "seq": self.state.seq,
             "entries": len(self.state.entries),
         }
+
+    def _verify(self, token: str, now: float) -> Tuple[Dict[str, Any], Dict[str, Any]]:
+        return verify(token, self._find, self.issuer, self.audience, now, self.leeway, self.state.horizon)
 
     # --- Keys.
 

@@ -38,6 +38,9 @@ class Tokens(unittest.TestCase):
         self.assertEqual(self.verdict(token(nbf=NOW + 30)), "accepted")
         self.assertEqual(self.verdict(token(nbf=NOW + 31)), "nbf")
         self.assertEqual(self.verdict(token(iat=NOW + 31)), "iat")
+        find = parse_jwks(self.provider.jwks()).get
+        with self.assertRaises(Refused):
+            verify(token(exp=NOW), find, self.provider.issuer, AUDIENCE, NOW - 100, 30, horizon=NOW + 30)
 
     def test_what_is_missing_or_of_another_type_is_refused(self) -> None:
         token = self.provider.token

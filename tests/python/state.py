@@ -68,7 +68,7 @@ class Connection:
         return self.progress + STALLED_MS - now
 
 
-def _is_integer(value: Any) -> bool:
+def is_integer(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
 
 
@@ -85,10 +85,10 @@ def parse(payload: Mapping[str, Any]) -> Message:
     at, nonce = payload.get("at"), payload.get("nonce")
     listed = payload.get("entries", [])
     if not isinstance(aud, list) or not all(isinstance(one, str) for one in aud):
-        raise Refused("aud", "not an array of strings")
-    if not isinstance(iss, str) or not isinstance(log, str) or not log or not _is_integer(start) or not _is_integer(seq):
+        raise Refused("shape", "aud")
+    if not isinstance(iss, str) or not isinstance(log, str) or not log or not is_integer(start) or not is_integer(seq):
         raise Refused("shape", "iss, log, from or seq")
-    if ("at" in payload and not _is_integer(at)) or ("nonce" in payload and not isinstance(nonce, str)):
+    if ("at" in payload and not is_integer(at)) or ("nonce" in payload and not isinstance(nonce, str)):
         raise Refused("shape", "at or nonce")
     clock = payload.get("clock")
     if (clock is not None or at is not None) and not isinstance(clock, str):
@@ -130,6 +130,7 @@ class State:
         self.limit_ms = limit_ms
         self.log: Optional[str] = None
         self.seq = 0
+        self._anew = True  # there is no cursor
         self.entries: Dict[Tuple[str, str], Entry] = {}
         self.revoked_kids: Set[str] = set()  # never shrinks: step 4, an attacker with the key chooses `exp` at will
         self.untaught: Optional[float] = None  # until then there is an entry that this code cannot apply
@@ -143,11 +144,11 @@ class State:
 
     def begin_anew(self) -> None:
         """After a message was dropped: no cursor. The entries stay, and so does the freshness, which ages."""
-        self.log, self.seq = None, 0
+        self._anew = True
 
     def cursor(self) -> Optional[str]:
         """"The stream": `log`, a colon, and `seq`."""
-        return None if self.log is None else f"{self.log}:{self.seq}"
+        return None if self._anew else f"{self.log}:{self.seq}"
 
     def apply(self, connection: Connection, message: Message, arrived: float, wall: float) -> None:
         """"What a receiver does with a message", from `iss` on. Raises `Refused` and changes nothing, or applies it."""
@@ -170,6 +171,7 @@ class State:
         if message.at is not None and first and message.nonce != connection.nonce:
             raise Refused("nonce")
         self.log, self.seq = message.log, message.seq if message.start == 0 else max(self.seq, message.seq)
+        self._anew = False
         # 4.
         for key, entry in message.entries:
             self._keep(key, entry)

@@ -87,7 +87,7 @@ async fn append(app: &App, count: usize) {
         audience: None,
     };
     let mut tx = app.store.begin().await.unwrap();
-    revocations::append(&mut tx, vec![entry; count]).await.unwrap();
+    revocations::append(&mut tx, vec![entry; count], Timestamp(0)).await.unwrap();
     tx.commit().await.unwrap();
 }
 

@@ -10,6 +10,7 @@ use futures_util::{FutureExt, StreamExt};
 use josekit::jwk::Jwk;
 use josekit::jws::ES256;
 use serde_json::Value;
+use tessera::clock::Timestamp;
 use tessera::lifecycle;
 use tessera::model::{Actor, Revocation, RevocationKind};
 use tessera::oidc::revocation_feed;
@@ -160,7 +161,7 @@ pub async fn append_sessions(provider: &Provider, name: &str, count: usize) {
         audience: None,
     };
     let mut tx = provider.db.store.begin().await.unwrap();
-    revocations::append(&mut tx, (0..count).map(entry).collect()).await.unwrap();
+    revocations::append(&mut tx, (0..count).map(entry).collect(), Timestamp(0)).await.unwrap();
     tx.commit().await.unwrap();
 }
 

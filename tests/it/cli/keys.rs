@@ -6,11 +6,11 @@ use serde_json::Value;
 
 use super::{installation, tessera};
 
-fn keys(folder: &Path) -> Vec<Value> {
+pub fn keys(folder: &Path) -> Vec<Value> {
     tessera(folder, &["key", "list", "--json"]).json().as_array().unwrap().clone()
 }
 
-fn kid(folder: &Path, alg: &str, state: &str) -> String {
+pub fn kid(folder: &Path, alg: &str, state: &str) -> String {
     let found: Vec<Value> = keys(folder).into_iter().filter(|key| key["alg"] == alg && key["state"] == state).collect();
     assert_eq!(found.len(), 1, "{found:?}");
     found[0]["kid"].as_str().unwrap().to_owned()

@@ -99,6 +99,33 @@ on_both_engines! {
         drop(open(&db, (new, Some(MASTER_KEY))).await);
     }
 
+    /// A file that is lost or overwritten while the provider runs: it goes on with what it has, and makes nothing in its place.
+    async fn a_key_file_that_is_wrong_is_not_followed(db: TestDatabase) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("master.key");
+        let mut config = Config { issuer: ISSUER.to_owned(), ..Config::default() };
+        config.database.url = db.url.clone();
+        config.keys.master_key_path = path.clone();
+        let app = App::open(config.clone(), Clock::system()).await.unwrap();
+        let right = std::fs::read_to_string(&path).unwrap();
+        let works = async || {
+            app.reload_keys().await.unwrap();
+            key::rotate(&app, &Actor::operator(), Algorithm::Es256, true).await.unwrap();
+        };
+        std::fs::remove_file(&path).unwrap();
+        works().await;
+        assert!(!path.exists(), "no new key is made");
+        for wrong in [Secret::random().expose(), "nonsense", ""] {
+            std::fs::write(&path, wrong).unwrap();
+            std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+            works().await;
+            assert!(App::open(config.clone(), Clock::system()).await.is_err(), "a start refuses it");
+        }
+        std::fs::write(&path, right).unwrap();
+        let again = App::open(config, Clock::system()).await.unwrap();
+        assert_eq!(again.keyring.current().jwks(), app.keyring.current().jwks(), "all was sealed under the right one");
+    }
+
     /// Something opens under neither key: nothing is sealed anew, so that what was readable stays so.
     async fn all_or_nothing_is_sealed_anew(db: TestDatabase) {
         let new = Secret::random();

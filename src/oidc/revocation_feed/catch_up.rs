@@ -90,6 +90,8 @@ pub(super) async fn next(
 
 /// Looks at the log, and reads what comes after the cursor: from the beginning if the cursor means nothing in this log.
 async fn read(app: &App, after: Option<&Cursor>) -> Result<(Look, i64, Vec<Revocation>), StoreError> {
+    // Never closed, so there is always a turn. The clock is asked afterwards: the wait may be long.
+    let _turn = app.feed.reading.acquire().await;
     let at = app.now();
     let mut conn = app.store.read().await?;
     let look = look(app, &mut conn, at).await?;

@@ -69,7 +69,7 @@ pub enum Step {
 /// is ended, too.
 pub async fn step(app: &Arc<App>) -> anyhow::Result<Step> {
     let mut published = app.feed.published.lock().await;
-    let mut found = Step::Heartbeat;
+    let (mut found, mut woken) = (Step::Heartbeat, 0);
     loop {
         // Before the look, and only what was looked at is said to be so: while the database is away, `at` stands still.
         let at = app.now();
@@ -106,14 +106,17 @@ pub async fn step(app: &Arc<App>) -> anyhow::Result<Step> {
                 let news = message.has_entries();
                 let signed = async { message.sign(&app.issuer.url, look.keys(app).await?, app.now()).await };
                 match signed.await {
-                    Ok(jws) => channel.publish(Frame::Message(Event {
-                        from: published.seq,
-                        seq,
-                        at: whole.then_some(at),
-                        news,
-                        clients: Arc::clone(&clients),
-                        sse: sse(&look.log, seq, &jws),
-                    })),
+                    Ok(jws) => {
+                        let event = Event {
+                            from: published.seq,
+                            seq,
+                            at: whole.then_some(at),
+                            news,
+                            clients: Arc::clone(&clients),
+                            sse: sse(&look.log, seq, &jws),
+                        };
+                        channel.publish(Frame::Message(event), &mut woken).await;
+                    }
                     Err(error) => {
                         app.feed.end_all();
                         return Err(error);

@@ -54,15 +54,16 @@ impl Test {
     }
 
     /// Publishes `data` as what the log has from one number to another. `at` is in milliseconds after the stream's beginning.
-    fn publish(&self, from: i64, seq: i64, at: Option<u64>, data: &str) {
-        self.channel.publish(Frame::Message(Event {
+    async fn publish(&self, from: i64, seq: i64, at: Option<u64>, data: &str) {
+        let event = Event {
             from,
             seq,
             at: at.map(|at| NOW + Duration::from_millis(at)),
             news: seq > from,
             clients: Arc::new([]),
             sse: sse("log", seq, data.as_bytes()),
-        }));
+        };
+        self.channel.publish(Frame::Message(event), &mut 0).await;
     }
 
     async fn chunk(&mut self) -> Option<Bytes> {
@@ -108,7 +109,7 @@ async fn what_says_nothing_new_is_skipped_and_what_overlaps_is_not() {
         (6, 6, Some(4), true),
     ] {
         let data = format!("{from}-{seq}-{at:?}");
-        test.publish(from, seq, at, &data);
+        test.publish(from, seq, at, &data).await;
         assert_eq!(test.sent().await, passed_on.then_some(data));
     }
 }
@@ -118,7 +119,7 @@ async fn what_says_nothing_new_is_skipped_and_what_overlaps_is_not() {
 async fn a_gap_is_filled_from_the_database() {
     let mut test = Test::new().await;
     append(&test.app, 2).await;
-    test.publish(5, 5, Some(250), "beyond");
+    test.publish(5, 5, Some(250), "beyond").await;
     let begin = test.chunk().await.unwrap();
     assert!(begin.ends_with(b":5\nevent: revocations\ndata: "), "{begin:?}");
     let jws = test.chunk().await.unwrap();
@@ -126,16 +127,37 @@ async fn a_gap_is_filled_from_the_database() {
     assert_eq!((&claims["from"], &claims["seq"]), (&3.into(), &5.into()));
     assert_eq!(claims["entries"].as_array().unwrap().len(), 2);
     assert_eq!(test.chunk().await.unwrap(), "\n\n");
-    test.publish(5, 5, Some(500), "goes on");
+    test.publish(5, 5, Some(500), "goes on").await;
     assert_eq!(test.sent().await.as_deref(), Some("goes on"));
 }
 
 #[tokio::test]
 async fn the_end_comes_after_what_was_published_before_it() {
     let mut test = Test::new().await;
-    test.publish(3, 4, Some(1), "last");
-    test.channel.publish(Frame::End);
-    test.publish(4, 5, Some(2), "never sent");
+    test.publish(3, 4, Some(1), "last").await;
+    test.app.feed.end_all();
+    test.publish(4, 5, Some(2), "never sent").await;
     assert_eq!(test.sent().await.as_deref(), Some("last"));
     assert!(test.chunk().await.is_none());
+}
+
+/// More receivers than are woken at once: each gets everything, and one who is late in the row no less.
+#[tokio::test]
+async fn every_crowd_is_told() {
+    let test = Test::new().await;
+    let audiences: Arc<[String]> = ["https://crowded.example".to_owned()].into();
+    let mut receivers = Vec::new();
+    for _ in 0..700 {
+        receivers.push(test.app.feed.subscribe(&audiences).unwrap());
+    }
+    let channel = Arc::clone(&receivers[0].0);
+    assert!(receivers.iter().all(|(of_each, _)| Arc::ptr_eq(of_each, &channel)));
+    let mut woken = 0;
+    channel.publish(Frame::End, &mut woken).await;
+    assert_eq!(woken, 700 - 2 * 256, "after each crowd the others had a moment");
+    for (_, receiver) in &mut receivers {
+        assert!(matches!(**receiver.try_recv().as_ref().unwrap(), Frame::End));
+    }
+    drop(receivers);
+    assert!(!test.app.feed.channels(NOW).iter().any(|kept| Arc::ptr_eq(kept, &channel)), "nobody is left");
 }

@@ -127,7 +127,7 @@ impl App {
             keyring: Keyring::new(KeySet::load(&[], &key_encryption_key)?),
             key_encryption_key: Arc::new(key_encryption_key),
             secrets,
-            feed: Feed::open(&store, clock.now()).await?,
+            feed: Feed::open(&store, &clock).await?,
             revocations,
             clients: ClientCache::default(),
             passwords: PasswordHasher::new(passwords.memory_kib, passwords.iterations, passwords.parallelism, passwords.queue)?,

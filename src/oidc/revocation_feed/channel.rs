@@ -11,9 +11,10 @@ use tokio::sync::{Semaphore, broadcast};
 use tokio::time::sleep;
 
 use super::catch_up::Portions;
-use super::{end_of_log, name_log};
+use super::clock_name::ClockName;
+use super::{At, end_of_log, name_log};
 use crate::app::App;
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Timestamp};
 use crate::error::OAuthError;
 use crate::store::{Store, StoreError};
 
@@ -40,6 +41,7 @@ pub struct Feed {
     /// Held while a portion is made that many may want: one at a time, so that a crowd after a restart costs as much as one.
     pub(super) making: tokio::sync::Mutex<()>,
     pub(super) reading: Semaphore,
+    pub(super) clock_name: ClockName,
     open: AtomicUsize,
     sent: AtomicU64,
     lagged: AtomicU64,
@@ -79,7 +81,7 @@ pub(super) enum Frame {
 pub(super) struct Event {
     pub from: i64,
     pub seq: i64,
-    pub at: Option<Timestamp>,
+    pub at: Option<At>,
     /// Whether it has entries for the channel.
     pub news: bool,
     /// Clients whose tokens were refused by one of the log's new entries; disabled ones are among them.
@@ -108,7 +110,7 @@ impl Feed {
     ///
     /// # Errors
     /// If the database does not answer.
-    pub async fn open(store: &Store, now: Timestamp) -> Result<Self, StoreError> {
+    pub async fn open(store: &Store, clock: &Clock) -> Result<Self, StoreError> {
         let (seq, log) = end_of_log(&mut store.read().await?).await?;
         let log = match log {
             Some(log) => log,
@@ -119,10 +121,11 @@ impl Feed {
             published: tokio::sync::Mutex::new(Published { log, seq }),
             making: tokio::sync::Mutex::default(),
             reading: Semaphore::new(READ_AT_ONCE),
+            clock_name: ClockName::new(clock),
             open: AtomicUsize::new(0),
             sent: AtomicU64::new(0),
             lagged: AtomicU64::new(0),
-            at: AtomicI64::new(now.0),
+            at: AtomicI64::new(clock.now().0),
         })
     }
 

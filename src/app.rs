@@ -128,7 +128,7 @@ impl App {
             key_encryption_key: ArcSwap::from_pointee(key_encryption_key),
             reading_keys: tokio::sync::Mutex::default(),
             secrets,
-            feed: Feed::open(&store, clock.now()).await?,
+            feed: Feed::open(&store, &clock).await?,
             revocations,
             clients: ClientCache::default(),
             passwords: PasswordHasher::new(passwords.memory_kib, passwords.iterations, passwords.parallelism, passwords.queue)?,

@@ -11,5 +11,9 @@ mod tokens;
 
 mod connection;
 mod fake;
+mod hostile;
+mod layer;
+mod receiver;
+mod schema;
 mod vectors;
 mod verify;

@@ -22,6 +22,7 @@ use crate::keyring::{KeyEncryptionKey, KeySet, Keyring};
 use crate::lifecycle;
 use crate::model::Actor;
 use crate::oidc::metadata::Documents;
+use crate::oidc::status_list::StatusLists;
 use crate::password::PasswordHasher;
 use crate::revocation::{self, Revocations};
 use crate::root_secret::DerivedKeys;
@@ -45,6 +46,7 @@ pub struct App {
     /// Set when the provider is about to stop: it is not ready then, so that no new work is sent to it.
     pub draining: AtomicBool,
     pub documents: Documents,
+    pub status_lists: StatusLists,
 }
 
 /// The issuer identifier and what follows from it.
@@ -132,6 +134,7 @@ impl App {
             metrics: Arc::new(metrics),
             draining: AtomicBool::new(false),
             documents: Documents::new(&config),
+            status_lists: StatusLists::default(),
             clock,
             store,
             config,

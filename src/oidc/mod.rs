@@ -12,6 +12,7 @@ pub mod mint;
 pub mod revoke;
 pub mod scopes;
 pub mod session;
+pub mod status_list;
 pub mod token;
 pub mod userinfo;
 

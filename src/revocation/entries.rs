@@ -6,7 +6,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::model::{Revocation, RevocationKind};
 
 /// No access token lives longer (`tokens.access_token_lifetime` and each client's own are at most this).
-const LONGEST_ACCESS_TOKEN: Duration = Duration::from_secs(3600);
+pub const LONGEST_ACCESS_TOKEN: Duration = Duration::from_secs(3600);
 
 /// How long after a token's `exp` its entry stays: the 30 s leeway of those who verify it, and a generous remainder for clocks that
 /// differ between replicas and for a token that was being minted while its session was being ended.

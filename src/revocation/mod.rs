@@ -13,8 +13,8 @@ mod in_process;
 mod in_redis;
 mod revocations;
 
-pub use denylist::{TokenFacts, Verdict};
-pub use entries::{client, key, session, token, user, wait_to_mint};
+pub use denylist::{TokenFacts, Verdict, refuses};
+pub use entries::{LONGEST_ACCESS_TOKEN, client, key, session, token, user, wait_to_mint};
 pub use in_redis::connect as connect_redis;
 pub use revocations::{Counters, FOLLOW_EVERY, Revocations};
 

@@ -2,6 +2,7 @@
 
 pub mod browser;
 pub mod engines;
+pub mod inflate;
 pub mod live;
 pub mod postgres;
 pub mod process;

@@ -20,7 +20,7 @@ use crate::store::status_lists;
 /// `typ` of a status list token (§5.1).
 pub const STATUS_LIST_TYPE: &str = "statuslist+jwt";
 
-/// A list is made anew at most this often, however quickly the log grows: a full one takes a tenth of a second.
+/// A list is made anew at most this often, however quickly the log grows: a full one takes some tenths of a second of the database.
 const MADE_AT_MOST_EVERY: Duration = Duration::from_secs(5);
 
 /// A list of which nothing is known to have changed is handed out for this long. Then it is made anew for its times, and for a token
@@ -47,7 +47,11 @@ pub(super) struct Published {
 type Slot = Arc<tokio::sync::Mutex<Option<Arc<Published>>>>;
 
 #[derive(Default)]
-pub(super) struct Shelf(Mutex<HashMap<String, Slot>>);
+pub(super) struct Shelf {
+    slots: Mutex<HashMap<String, Slot>>,
+    /// One list is made at a time: however many there are, sign-ins find a connection.
+    making: tokio::sync::Mutex<()>,
+}
 
 #[derive(Serialize)]
 struct ListClaims<'a> {
@@ -81,6 +85,7 @@ pub(super) async fn published(app: &App, list: &str) -> anyhow::Result<Option<Ar
     if let Some(published) = held.as_ref().filter(|published| published.is_current(app)) {
         return Ok(Some(Arc::clone(published)));
     }
+    let _one_at_a_time = shelf.making.lock().await;
     let Some(made) = make(app, list).await? else {
         shelf.remove(list);
         return Ok(None);
@@ -132,13 +137,13 @@ async fn make(app: &App, list: &str) -> anyhow::Result<Option<Published>> {
 
 impl Shelf {
     fn find(&self, list: &str) -> Option<Slot> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(list).cloned()
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner).get(list).cloned()
     }
 
     /// A slot for a list that exists. Those that nobody asked for of late, which lists that ended are among, are dropped.
     fn add(&self, list: &str, app: &App) -> Slot {
         let now = app.now();
-        let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         slots.retain(|_, slot| match slot.try_lock() {
             Ok(held) => held.as_ref().is_some_and(|published| now.since(published.made_at) < KEPT_FOR),
             Err(_) => true,
@@ -147,6 +152,6 @@ impl Shelf {
     }
 
     fn remove(&self, list: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(list);
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner).remove(list);
     }
 }

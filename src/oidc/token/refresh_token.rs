@@ -89,6 +89,8 @@ pub(super) async fn grant(
 /// Answers a retry with what the first attempt made.
 async fn again(app: &App, refresh: &Refresh<'_>, successor: &Secret) -> Result<TokenResponse, OAuthError> {
     let row = find(app, successor).await?;
+    // The first attempt stored its place in a status list, under the key of then. If keys were rotated in between and the new one is
+    // revoked, this copy is refused by the key set, not by the list.
     let (response, _) = respond(app, refresh, successor, &row)?;
     Ok(response)
 }

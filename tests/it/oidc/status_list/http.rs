@@ -11,7 +11,7 @@ use tower::ServiceExt;
 use super::{list_claims, place, provider, service, service_token, verified};
 use crate::harness::engines::{TestDatabase, on_both_engines};
 use crate::harness::inflate;
-use crate::harness::provider::{ISSUER, Provider, Response, new_email};
+use crate::harness::provider::{ISSUER, Provider, Response, claims, new_email};
 
 /// A provider with one list, and the list's URI and path.
 async fn with_list(db: TestDatabase) -> (Provider, String, String) {
@@ -77,7 +77,7 @@ on_both_engines! {
         let user = first.user(&new_email()).await;
         let client = first.client("app", |_| {}).await;
         let token = off.tokens(&client, &mut off.signed_in(&user).await, "openid").await.access_token;
-        assert!(crate::harness::provider::claims(&token).get("status").is_none());
+        assert!(claims(&token).get("status").is_none());
         assert_eq!(off.get("/status-lists").await.status, StatusCode::NOT_FOUND);
     }
 }
@@ -220,6 +220,26 @@ async fn hostile_names_are_unknown() {
         (head.status, head.body.as_str(), head.header("content-type")),
         (StatusCode::OK, "", "application/statuslist+jwt")
     );
+}
+
+/// Everything lies under the issuer's path, lists as well.
+#[tokio::test]
+async fn an_issuer_may_have_a_path() {
+    let issuer = format!("{ISSUER}/tenant");
+    let provider = Provider::configured(TestDatabase::sqlite().await, |config| {
+        config.issuer = issuer.clone();
+        config.tokens.status_list = true;
+    })
+    .await;
+    let client = service(&provider, "job").await;
+    let form = [("grant_type", "client_credentials")];
+    let answer = provider.post(&client, "/tenant/token", &form).await.json();
+    let (uri, _) = place(answer["access_token"].as_str().unwrap());
+    assert!(uri.starts_with(&format!("{issuer}/status-lists/")), "{uri}");
+    let list = provider.get(uri.strip_prefix(ISSUER).unwrap()).await;
+    assert_eq!(claims(&list.body)["sub"], uri.as_str());
+    let listed = provider.get("/tenant/status-lists").await.json();
+    assert_eq!(listed, serde_json::json!({ "status_lists": [uri] }));
 }
 
 /// Introspection is the status itself; a reference to an older one would mislead.

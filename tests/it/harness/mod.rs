@@ -4,6 +4,7 @@ pub mod browser;
 pub mod cluster;
 pub mod engines;
 pub mod gate;
+pub mod inflate;
 pub mod live;
 pub mod postgres;
 pub mod process;

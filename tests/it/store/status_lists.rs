@@ -88,7 +88,7 @@ on_both_engines! {
             let just_before = expires_at.minus(Duration::from_micros(1));
             let mut named = status_lists::named(&mut conn, "a", just_before).await.unwrap();
             named.sort_by_key(|named| named.idx);
-            let wanted = |idx: &i64| Named { idx: *idx, iat: 100 + idx, not_before: Some(103), expires_at, audience: None };
+            let wanted = |idx: &i64| Named { idx: *idx, iat: 100 + idx, not_before: Some(103), expires_at };
             assert_eq!(named, found.iter().map(wanted).collect::<Vec<_>>(), "{kind:?} {id}");
             assert_eq!(status_lists::named(&mut conn, "a", expires_at).await.unwrap(), [], "{kind:?} {id}: it has expired");
             assert_eq!(status_lists::named(&mut conn, "c", just_before).await.unwrap(), []);

@@ -9,7 +9,7 @@ pub fn nonce(s: &mut Scenario) {
     let entry = entries(json!([{"jti": "t1", "exp": NOW + 600}]));
     for members in [vec![], vec![("nonce", json!("n0"))], vec![("nonce", json!(""))], vec![("nonce", json!("n1 "))]] {
         s.connect("n1", 0);
-        s.message(&with(&payload(0, 1, 10, &members), &[entry.clone()]), 20, "nonce");
+        s.message(&with(&payload(0, 1, 10, &members), std::slice::from_ref(&entry)), 20, "nonce");
         s.cursor(None);
         s.fresh(20, false);
     }

@@ -4,6 +4,7 @@
 
 mod http_client;
 mod loopback;
+mod operator;
 mod provider;
 mod relying_party;
 mod resource_server;
@@ -23,6 +24,7 @@ use crate::clock::Clock;
 use crate::server::Server;
 use crate::{jobs, lifecycle, router};
 use loopback::Sockets;
+use operator::Operator;
 use provider::Provider;
 use relying_party::RelyingParty;
 use resource_server::ResourceServer;
@@ -83,7 +85,10 @@ pub async fn open(options: &Options) -> anyhow::Result<Demo> {
     let accounts = setup::accounts(&app, options.reset_passwords).await?;
 
     let provider = Provider::new(&places.provider, clock.clone());
-    let relying_party = RelyingParty::new(provider, &places.app, &places.api, setup::APP_CLIENT, secrets.app);
+    let operator = Operator::new(Arc::clone(&app));
+    // A demo that was stopped while its client was disabled for a moment.
+    operator.enable_client(setup::APP_CLIENT).await?;
+    let relying_party = RelyingParty::new(provider, &places.app, &places.api, setup::APP_CLIENT, secrets.app, operator);
     let resource_server = ResourceServer {
         provider: Provider::new(&places.provider, clock),
         audience: places.api.clone(),

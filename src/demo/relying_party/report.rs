@@ -19,6 +19,11 @@ const CHECKS: [(&str, &str, &str); 6] = [
     ("scope", "Scope", "allows reading notes"),
 ];
 
+/// The name of a check as the page shows it; nothing for one that the app does not know.
+pub fn check_name(key: &str) -> &'static str {
+    CHECKS.iter().find(|(known, ..)| *known == key).map_or("", |(_, name, _)| name)
+}
+
 /// One answer of the API.
 #[derive(Clone, Debug)]
 pub struct ApiReport {

@@ -3,6 +3,7 @@
 use askama::Template;
 use serde_json::Value;
 
+use super::findings::{Deed, Experiments, Finding};
 use super::history::Event;
 use super::report::ApiReport;
 use super::sessions::{Session, Tokens};
@@ -41,6 +42,17 @@ struct SignedIn {
     refresh: Refresh,
     userinfo: Vec<Row>,
     report: Option<ApiReport>,
+    take_back: TakeBack,
+}
+
+/// The card with the milliseconds.
+struct TakeBack {
+    /// Each way to take the token back, and its newest measurement.
+    rows: Vec<(Deed, Option<Finding>)>,
+    newest: Option<Finding>,
+    failure: Option<String>,
+    /// Something is being measured: the page comes again by itself.
+    busy: bool,
 }
 
 struct Token {
@@ -73,10 +85,15 @@ impl Home {
             origin: app.origin.clone(),
             api: app.api.clone(),
             csrf,
-            signed_in: session.tokens.as_ref().map(|tokens| SignedIn::of(tokens, session.report.clone(), now)),
+            signed_in: session.tokens.as_ref().map(|tokens| SignedIn::of(tokens, session, now)),
             history: session.history.iter().cloned().collect(),
             notice: newest.filter(|event| session.tokens.is_none() && event.went == Went::Refused).cloned(),
         }
+    }
+
+    /// Whether the page is to come again by itself.
+    fn is_busy(&self) -> bool {
+        self.signed_in.as_ref().is_some_and(|me| me.take_back.busy)
     }
 
     /// "14:05:09 UTC".
@@ -91,7 +108,8 @@ impl Home {
 }
 
 impl SignedIn {
-    fn of(tokens: &Tokens, report: Option<ApiReport>, now: Timestamp) -> Self {
+    fn of(tokens: &Tokens, session: &Session, now: Timestamp) -> Self {
+        let report = session.report.clone();
         let text = |name: &str| tokens.userinfo.get(name).and_then(Value::as_str).map(str::to_owned);
         let email = text("email").unwrap_or_default();
         Self {
@@ -118,12 +136,24 @@ impl SignedIn {
             refresh: Refresh { count: tokens.refresh_count, state: State::of_refresh_token(tokens, now) },
             userinfo: words::rows(&tokens.userinfo, now),
             report,
+            take_back: TakeBack::of(&session.experiments, now),
         }
     }
 
     /// Whether only a new sign-in helps.
     fn is_over(&self) -> bool {
         self.refresh.state.class == "ended"
+    }
+}
+
+impl TakeBack {
+    fn of(experiments: &Experiments, now: Timestamp) -> Self {
+        Self {
+            rows: Deed::ALL.into_iter().map(|deed| (deed, experiments.of(deed).cloned())).collect(),
+            newest: experiments.newest().cloned(),
+            failure: experiments.failure.clone(),
+            busy: experiments.is_busy(now),
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! `tessera demo` as a process, used by a person: by forms alone, and in a real browser.
 
+mod milliseconds;
+
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 

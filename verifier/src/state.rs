@@ -1,0 +1,120 @@
+//! What the receiver learns and the checks of tokens read: keys, entries, and how fresh they are. Readers never wait for the network.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::index::{Index, Kind};
+use crate::keys::KeySet;
+use crate::token::Token;
+
+/// A moment on both clocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// [`Clock::monotonic`].
+    pub monotonic: Duration,
+    /// [`Clock::unix`].
+    pub unix: Duration,
+}
+
+impl Now {
+    /// This moment.
+    pub fn of(clock: &dyn Clock) -> Self {
+        Self { monotonic: clock.monotonic(), unix: clock.unix() }
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct State {
+    pub(crate) index: Index,
+    pub(crate) freshness: Freshness,
+    keys: RwLock<Arc<KeySet>>,
+}
+
+impl State {
+    pub(crate) fn keys(&self) -> Arc<KeySet> {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Puts another key set in place, without the keys that are known to be revoked.
+    pub(crate) fn set_keys(&self, mut keys: KeySet) {
+        // Under the lock: a key that is revoked meanwhile is taken out afterwards.
+        let mut place = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        keys.retain(|kid| !self.index.refuses(Kind::Kid, kid, 0));
+        *place = Arc::new(keys);
+    }
+
+    /// Whoever holds a compromised key chooses when its tokens end: it is refused for as long as this process lives.
+    pub(crate) fn revoke_key(&self, kid: &str) {
+        self.index.insert(Kind::Kid, kid, None, None);
+        let mut place = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        if place.contains(kid) {
+            let mut keys = KeySet::clone(&place);
+            keys.retain(|known| known != kid);
+            *place = Arc::new(keys);
+        }
+    }
+
+    /// The name by which an entry refuses the token, if one does.
+    pub(crate) fn refuses(&self, token: &Token) -> Option<Kind> {
+        let names = [
+            (Kind::Jti, Some(token.jti())),
+            (Kind::Sid, token.sid()),
+            (Kind::Sub, Some(token.sub())),
+            (Kind::ClientId, Some(token.client_id())),
+            (Kind::Kid, Some(token.kid())),
+        ];
+        let mut names = names.into_iter().filter_map(|(kind, name)| Some((kind, name?)));
+        names.find(|(kind, name)| self.index.refuses(*kind, name, token.issued_at())).map(|(kind, _)| kind)
+    }
+}
+
+/// Up to when everything is known, in numbers that are read without a lock.
+pub(crate) struct Freshness {
+    /// Nanoseconds of the monotonic clock; `NEVER` before the first message.
+    known: AtomicU64,
+    /// What to add to the monotonic clock for the provider's time, in milliseconds.
+    provider_ahead: AtomicI64,
+    /// There is an entry that this receiver does not understand.
+    blind: AtomicBool,
+}
+
+const NEVER: u64 = u64::MAX;
+
+impl Default for Freshness {
+    fn default() -> Self {
+        Self { known: AtomicU64::new(NEVER), provider_ahead: AtomicI64::new(0), blind: AtomicBool::new(false) }
+    }
+}
+
+impl Freshness {
+    /// Everything is known up to `known`. A message that was received at `received` said that it was `at` milliseconds since 1970.
+    pub(crate) fn learn(&self, known: Duration, at: u64, received: Duration) {
+        let ahead = i128::from(at) - received.as_millis() as i128;
+        self.provider_ahead.store(i64::try_from(ahead).unwrap_or(0), Ordering::Release);
+        self.known.store(u64::try_from(known.as_nanos()).unwrap_or(0), Ordering::Release);
+    }
+
+    /// From now on something is in force that cannot be applied here.
+    pub(crate) fn go_blind(&self) {
+        self.blind.store(true, Ordering::Release);
+    }
+
+    /// How long ago everything was known; `None` if it never was, or no longer can be.
+    pub(crate) fn age(&self, now: Duration) -> Option<Duration> {
+        let known = self.known.load(Ordering::Acquire);
+        let usable = known != NEVER && !self.blind.load(Ordering::Acquire);
+        usable.then(|| now.saturating_sub(Duration::from_nanos(known)))
+    }
+
+    pub(crate) fn is_fresh(&self, now: Duration, limit: Duration) -> bool {
+        self.age(now).is_some_and(|age| age <= limit)
+    }
+
+    /// The provider's time since 1970. Meaningful only while fresh.
+    pub(crate) fn provider_time(&self, now: Duration) -> Duration {
+        let millis = now.as_millis() as i128 + i128::from(self.provider_ahead.load(Ordering::Acquire));
+        Duration::from_millis(u64::try_from(millis).unwrap_or(0))
+    }
+}

@@ -1,0 +1,1 @@
+//! The connection to the provider when things go wrong. (None yet.)

@@ -22,6 +22,7 @@ use crate::keyring::{KeyEncryptionKey, KeySet, Keyring};
 use crate::lifecycle;
 use crate::model::Actor;
 use crate::oidc::metadata::Documents;
+use crate::oidc::revocation_feed::Feed;
 use crate::password::PasswordHasher;
 use crate::revocation::{self, Revocations};
 use crate::root_secret::DerivedKeys;
@@ -38,6 +39,7 @@ pub struct App {
     pub keyring: Keyring,
     pub secrets: DerivedKeys,
     pub revocations: Revocations,
+    pub feed: Feed,
     pub clients: ClientCache,
     pub passwords: PasswordHasher,
     pub limits: RateLimiter,
@@ -125,6 +127,7 @@ impl App {
             keyring: Keyring::new(KeySet::load(&[], &key_encryption_key)?),
             key_encryption_key: Arc::new(key_encryption_key),
             secrets,
+            feed: Feed::open(&store, clock.now()).await?,
             revocations,
             clients: ClientCache::default(),
             passwords: PasswordHasher::new(passwords.memory_kib, passwords.iterations, passwords.parallelism, passwords.queue)?,

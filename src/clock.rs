@@ -24,6 +24,11 @@ impl Timestamp {
         self.0.div_euclid(1_000_000)
     }
 
+    /// Whole milliseconds since the epoch, rounded down.
+    pub const fn millis(self) -> i64 {
+        self.0.div_euclid(1_000)
+    }
+
     /// Whole seconds since the epoch, rounded **up**: the cut-off that an event at this moment sets for `iat`.
     pub const fn seconds_rounded_up(self) -> i64 {
         self.0.saturating_add(999_999).div_euclid(1_000_000)

@@ -93,12 +93,13 @@ pub struct OAuthError {
     pub detail: Option<String>,
     challenge: Option<Challenge>,
     retry_after: Option<Duration>,
+    status: StatusCode,
 }
 
 impl OAuthError {
     /// An error that tells the client `description`.
     pub fn new(code: ErrorCode, description: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, description: description.into(), detail: None, challenge: None, retry_after: None }
+        Self { code, description: description.into(), detail: None, challenge: None, retry_after: None, status: code.status() }
     }
 
     /// `invalid_grant`: whatever was wrong, the client learns the same sentence and the log the reason.
@@ -147,6 +148,13 @@ impl OAuthError {
         self
     }
 
+    /// Makes it 403, where the client is known and may not ask at all.
+    #[must_use]
+    pub fn forbidden(mut self) -> Self {
+        self.status = StatusCode::FORBIDDEN;
+        self
+    }
+
     /// Writes the error to the log, with its detail.
     pub fn log(&self) {
         let (error, detail) = (self.code.as_str(), self.detail.as_deref().unwrap_or(&self.description));
@@ -174,7 +182,7 @@ impl IntoResponse for OAuthError {
     fn into_response(self) -> Response {
         self.log();
         let body = json!({ "error": self.code.as_str(), "error_description": self.description }).to_string();
-        let mut response = (self.code.status(), body).into_response();
+        let mut response = (self.status, body).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

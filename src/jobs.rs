@@ -7,6 +7,8 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::app::App;
+use crate::oidc::revocation_feed;
+use crate::revocation;
 use crate::store::{StoreError, audit, authorization, clients, sessions, signing_keys, token_families};
 
 /// Another process's change to the keys is seen within this time.
@@ -28,8 +30,23 @@ pub fn spawn(app: &Arc<App>, stop: watch::Receiver<bool>) {
     app.revocations.spawn_follower(async move {
         let _ = stopped.wait_for(|stop| *stop).await;
     });
+    tokio::spawn(revocation_feed::run(Arc::clone(app), stop.clone()));
+    tokio::spawn(listen(Arc::clone(app), stop.clone()));
     tokio::spawn(every(KEYS_EVERY, stop.clone(), Arc::clone(app), async |app: &App| app.reload_keys().await));
     tokio::spawn(every(CLEAN_UP_EVERY, stop, Arc::clone(app), async |app: &App| Ok(clean_up(app).await?)));
+}
+
+/// Hears of revocations by other replicas at once, where there is a Redis to hear by.
+async fn listen(app: Arc<App>, mut stop: watch::Receiver<bool>) {
+    let Some(url) = &app.config.redis.url else { return };
+    tokio::select! {
+        listened = revocation::listen_to_redis(url, &app.config.redis.prefix, &app.revocations) => {
+            if let Err(error) = listened {
+                tracing::warn!(%error, "other replicas' revocations are not heard of at once");
+            }
+        }
+        _ = stop.wait_for(|stop| *stop) => {}
+    }
 }
 
 async fn every(period: Duration, mut stop: watch::Receiver<bool>, app: Arc<App>, step: impl AsyncFn(&App) -> anyhow::Result<()>) {

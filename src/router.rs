@@ -12,7 +12,7 @@ use crate::http::cors::preflight;
 use crate::http::headers::{api_headers, cors_headers, page_headers};
 use crate::http::params::MAX_BODY;
 use crate::http::request_scope::{LONGEST_REQUEST, RequestScope};
-use crate::oidc::{authorize, introspect, metadata, revoke, token, userinfo};
+use crate::oidc::{authorize, introspect, metadata, revocation_feed, revoke, token, userinfo};
 use crate::pages::{self, account, assets, consent, landing, login, logout, setup};
 use crate::telemetry;
 
@@ -53,6 +53,8 @@ pub fn router(app: &Arc<App>) -> Router {
 
     let rest = Router::new()
         .route("/introspect", post(introspect::post))
+        .route("/revocations", get(revocation_feed::get_feed).post(revocation_feed::post_feed))
+        .route("/revocations/stream", get(revocation_feed::get_stream).post(revocation_feed::post_stream))
         .route("/healthz", get(StatusCode::OK))
         .route("/readyz", get(telemetry::ready))
         .route("/static/{file}", get(assets::get))

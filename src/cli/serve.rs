@@ -30,6 +30,7 @@ pub(super) async fn run(globals: &Globals) -> anyhow::Result<()> {
     for warning in &effective.warnings {
         tracing::warn!("configuration: {warning}");
     }
+    server::raise_open_files(config.limits.revocation_streams.into());
     // The sockets first: a second start in the same place ends here, before it touches the database.
     let stop = server::stop_on_signals()?;
     let server = Server::bind(config.listen, &config.tls).await?;
@@ -64,7 +65,12 @@ fn serve_metrics(app: &Arc<App>, server: Server, stop: watch::Receiver<bool>) {
         metrics.denylist_lookups.absolute(counted.lookups);
         metrics.denylist_fallbacks.absolute(counted.sql_fallbacks);
         metrics.revocations(&counted.committed);
-        // A gauge is a float; no queue is so long that this loses anything.
+        let feed = sampled.feed.counters();
+        metrics.revocation_messages.absolute(feed.sent);
+        metrics.revocation_streams_lagged.absolute(feed.lagged);
+        metrics.revocation_log_age.set(sampled.now().since(feed.looked_at).as_secs_f64());
+        // A gauge is a float; no count is so great that this loses anything.
+        metrics.revocation_streams.set(feed.streams as f64);
         metrics.password_queue.set(sampled.passwords.waiting() as f64);
     });
     let metrics = Arc::clone(&app.metrics);

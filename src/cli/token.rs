@@ -15,6 +15,7 @@ use crate::clock::Timestamp;
 use crate::keyring::MAX_TOKEN_BYTES;
 use crate::lifecycle;
 use crate::model::{Actor, Secret};
+use crate::oidc::access_token;
 use crate::store::token_families;
 
 /// No access token lives longer.
@@ -88,7 +89,7 @@ pub(super) async fn run(globals: &Globals, command: Command) -> anyhow::Result<(
             if expires_at <= app.now() {
                 return output::line("The token has expired: nobody accepts it any more.");
             }
-            lifecycle::token::revoke(&app, &Actor::operator(), &jti, None, expires_at).await?;
+            lifecycle::token::revoke(&app, &Actor::operator(), &jti, None, expires_at, None).await?;
             output::line(&format!("The access token {} is refused from now on.", output::printable(&jti)))
         }
     }
@@ -126,7 +127,8 @@ async fn revoke_access_token(app: &App, token: &str, jwt: &Jwt) -> anyhow::Resul
     if expires_at + app.leeway() <= app.now() {
         return output::line("The token has expired: nobody accepts it any more.");
     }
-    lifecycle::token::revoke(app, &Actor::operator(), jti, text("client_id"), expires_at).await?;
+    let audience = access_token::audience(&verified.claims);
+    lifecycle::token::revoke(app, &Actor::operator(), jti, text("client_id"), expires_at, audience).await?;
     output::line(&format!("The access token {jti} is refused from now on."))
 }
 

@@ -68,7 +68,7 @@ pub(super) const KEYS: &[Key] = &[
     key("tokens.refresh_token_lifetime", Kind::Number(REFRESH_TOKEN_LIFETIME.0, REFRESH_TOKEN_LIFETIME.1)),
     key("tokens.refresh_retry_grace", Kind::Number(0, 60)),
     key("tokens.authorization_code_lifetime", Kind::Number(1, 60)),
-    key("tokens.leeway", Kind::Number(0, 300)),
+    key("tokens.leeway", Kind::Number(0, 60)),
     key("sessions.lifetime", Kind::Number(300, YEAR)),
     key("sessions.idle_lifetime", Kind::Number(300, YEAR)),
     key("passwords.min_length", Kind::Number(8, 128)),
@@ -80,6 +80,7 @@ pub(super) const KEYS: &[Key] = &[
     key("limits.sign_in_per_address", Kind::Number(1, 1_000_000)),
     key("limits.waiting_requests_per_address", Kind::Number(1, 100_000_000)),
     key("limits.window", Kind::Number(1, DAY)),
+    key("limits.revocation_streams", Kind::Number(1, 1_000_000)),
     key("scopes", Kind::Tables),
     key("clients", Kind::Tables),
 ];

@@ -186,7 +186,7 @@ pub struct Passwords {
     pub queue: u32,
 }
 
-/// `[limits]`: failed sign-ins.
+/// `[limits]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
@@ -197,6 +197,8 @@ pub struct Limits {
     /// Authorization requests from one address within `window` that wait for a person; each takes room in the database.
     pub waiting_requests_per_address: u32,
     pub window: u32,
+    /// Receivers of the revocation feed that one replica serves at once.
+    pub revocation_streams: u32,
 }
 
 /// `[[scopes]]`
@@ -305,6 +307,12 @@ impl Default for Passwords {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { sign_in_per_account: 10, sign_in_per_address: 50, waiting_requests_per_address: 2_000, window: 900 }
+        Self {
+            sign_in_per_account: 10,
+            sign_in_per_address: 50,
+            waiting_requests_per_address: 2_000,
+            window: 900,
+            revocation_streams: 20_000,
+        }
     }
 }

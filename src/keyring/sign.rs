@@ -9,7 +9,7 @@ use super::KeyError;
 use crate::model::{Algorithm, SigningKey};
 
 /// The types of token that are issued many times a second.
-const FREQUENT_TYPES: [&str; 2] = ["at+jwt", "JWT"];
+const FREQUENT_TYPES: [&str; 3] = ["at+jwt", "JWT", "revocations+jwt"];
 /// Claims of an ordinary access token fit without growing the buffer.
 const USUAL_CLAIMS_BYTES: usize = 1024;
 /// RS256 of a 2048-bit key in base64url, with the dot before it.

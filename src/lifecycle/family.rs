@@ -14,7 +14,7 @@ pub async fn revoke(app: &App, actor: &Actor, family: &TokenFamily) -> Result<()
     }
     let now = app.now();
     let mut tx = app.store.begin().await?;
-    let revocations = end(&mut tx, &family.id, now).await?;
+    let revocations = end(app, &mut tx, family, now).await?;
     record(
         &mut tx,
         actor,
@@ -36,7 +36,7 @@ pub async fn end_stolen(app: &App, actor: &Actor, family: &TokenFamily) -> Resul
     if !family.offline {
         sessions::end(&mut tx, &family.session_id, now).await?;
     }
-    let mut revocations = end(&mut tx, &family.id, now).await?;
+    let mut revocations = end(app, &mut tx, family, now).await?;
     revocations.push(revocation::session(family.access_token_sid(), now));
     record(
         &mut tx,
@@ -58,11 +58,14 @@ pub async fn end_replayed_code(app: &App, actor: &Actor, code: &AuthorizationCod
         return Ok(());
     }
     let mut revocations = Vec::new();
-    if let Some(family_id) = &code.family_id {
-        revocations.extend(end(&mut tx, family_id, now).await?);
+    if let Some(family_id) = &code.family_id
+        && let Some(family) = token_families::find(&mut tx, family_id).await?
+    {
+        revocations.extend(end(app, &mut tx, &family, now).await?);
     }
     if let (Some(jti), Some(expires_at)) = (&code.access_token_jti, code.access_token_expires_at) {
-        revocations.push(revocation::token(jti, expires_at));
+        // Which of the client's audiences it was for is not stored with the code: everybody hears of it.
+        revocations.push(revocation::token(jti, expires_at, None));
     }
     record(
         &mut tx,
@@ -86,11 +89,11 @@ pub async fn remove_app(app: &App, actor: &Actor, user_id: &str, client_id: &str
     let mut revocations = Vec::new();
     for family in token_families::live_of_user(&mut tx, user_id, now).await? {
         if family.client_id == client_id {
-            revocations.extend(end(&mut tx, &family.id, now).await?);
+            revocations.extend(end(app, &mut tx, &family, now).await?);
         }
     }
     for (jti, expires_at) in authorization::live_access_tokens(&mut tx, user_id, client_id, now).await? {
-        revocations.push(revocation::token(&jti, expires_at));
+        revocations.push(revocation::token(&jti, expires_at, None));
     }
     record(&mut tx, actor, AuditKind::ConsentRemoved, format!("user:{user_id}"), detail("client_id", client_id), now).await?;
     app.revocations.commit(tx, revocations).await
@@ -98,8 +101,9 @@ pub async fn remove_app(app: &App, actor: &Actor, user_id: &str, client_id: &str
 
 /// Ends a family in `tx`, and gives the revocations of its access tokens. The update comes first: it waits for a refresh that
 /// is under way, whose token the query then sees.
-async fn end(tx: &mut Tx, family_id: &str, now: Timestamp) -> Result<Vec<Revocation>, StoreError> {
-    token_families::revoke(tx, family_id, now).await?;
-    let live = token_families::live_access_tokens(tx, family_id, now).await?;
-    Ok(live.iter().map(|(jti, expires_at)| revocation::token(jti, *expires_at)).collect())
+async fn end(app: &App, tx: &mut Tx, family: &TokenFamily, now: Timestamp) -> Result<Vec<Revocation>, StoreError> {
+    token_families::revoke(tx, &family.id, now).await?;
+    let live = token_families::live_access_tokens(tx, &family.id, now).await?;
+    let audience = family.audience(&app.issuer.url);
+    Ok(live.iter().map(|(jti, expires_at)| revocation::token(jti, *expires_at, Some(audience.clone()))).collect())
 }

@@ -24,5 +24,5 @@ pub use scope::ScopeSet;
 pub use secret::Secret;
 pub use session::Session;
 pub use signing_key::{Algorithm, KeyState, SigningKey};
-pub use token_family::{RefreshToken, TokenFamily};
+pub use token_family::{RefreshToken, TokenFamily, access_token_audience};
 pub use user::{Address, User};

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Json;
 use crate::clock::Timestamp;
 
 /// What a revocation refuses (DESIGN §5).
@@ -47,4 +48,6 @@ pub struct Revocation {
     pub not_before: Option<i64>,
     /// When the last token that this could concern has expired, leeway included.
     pub expires_at: Timestamp,
+    /// For `Token`: every audience that the token may have, so that others need not hear of it. `None` concerns everybody.
+    pub audience: Option<Json<Vec<String>>>,
 }

@@ -30,6 +30,21 @@ impl TokenFamily {
     pub fn access_token_sid(&self) -> &str {
         if self.offline { &self.id } else { &self.session_id }
     }
+
+    /// Every audience that an access token of this family may have: a refresh narrows scope and resource, and never widens them.
+    pub fn audience(&self, issuer: &str) -> Vec<String> {
+        access_token_audience(issuer, &self.resource, &self.scope).into_iter().map(str::to_owned).collect()
+    }
+}
+
+/// `aud` of an access token (RFC 9068 §2.2) for these resources and this scope.
+pub fn access_token_audience<'a>(issuer: &'a str, resource: &'a [String], scope: &ScopeSet) -> Vec<&'a str> {
+    let mut audience: Vec<&str> = resource.iter().map(String::as_str).collect();
+    // The userinfo endpoint is a resource of the issuer's own.
+    if audience.is_empty() || (scope.contains("openid") && !audience.contains(&issuer)) {
+        audience.push(issuer);
+    }
+    audience
 }
 
 /// One refresh token, and the access token that was issued beside it.

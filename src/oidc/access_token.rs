@@ -53,6 +53,15 @@ impl AccessToken {
     }
 }
 
+/// `aud` of a verified token, which may be one text or several (RFC 7519 §4.1.3). None if it is neither, which ours never is.
+pub fn audience(claims: &Map<String, Value>) -> Option<Vec<String>> {
+    match claims.get("aud")? {
+        Value::String(only) => Some(vec![only.clone()]),
+        Value::Array(many) => many.iter().map(|one| one.as_str().map(str::to_owned)).collect(),
+        _ => None,
+    }
+}
+
 /// Why a token is not accepted.
 #[derive(Debug)]
 pub enum Refusal {

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::app::App;
 use crate::config::{Config, STANDARD_SCOPES};
 use crate::keyring;
+use crate::model::Algorithm;
 use crate::oidc::mint;
 
 /// Resource servers may keep the key set for ten minutes: `lifecycle::key::JWKS_MAX_AGE`.
@@ -98,6 +99,9 @@ fn provider_metadata(config: &Config) -> Value {
         "jwks_uri": at("/jwks"),
         "revocation_endpoint": at("/revoke"),
         "introspection_endpoint": at("/introspect"),
+        "revocation_feed_endpoint": at("/revocations"),
+        "revocation_stream_endpoint": at("/revocations/stream"),
+        "revocation_feed_signing_alg_values_supported": [Algorithm::Es256.as_str()],
         "end_session_endpoint": at("/logout"),
         "scopes_supported": scopes,
         "claims_supported": claims,

@@ -9,7 +9,7 @@ use crate::app::App;
 use crate::clock::Timestamp;
 use crate::error::{ErrorCode, OAuthError};
 use crate::keyring::{self, KeyError};
-use crate::model::{Client, ScopeSet, User};
+use crate::model::{Client, ScopeSet, User, access_token_audience};
 use crate::oidc::claims;
 use crate::revocation::wait_to_mint;
 
@@ -102,11 +102,7 @@ pub fn access_token(app: &App, token: &AccessToken<'_>) -> Result<String, KeyErr
     let subject = token.subject.as_ref();
     let scope = token.scope.to_string();
     let issuer = app.issuer.url.as_str();
-    let mut audience: Vec<&str> = token.resource.iter().map(String::as_str).collect();
-    // The userinfo endpoint is a resource of the issuer's own.
-    if audience.is_empty() || (token.scope.contains("openid") && !audience.contains(&issuer)) {
-        audience.push(issuer);
-    }
+    let audience = access_token_audience(issuer, token.resource, token.scope);
     let claims = AccessTokenClaims {
         iss: issuer,
         sub: subject.map_or(&token.client.id, |subject| &subject.user.id),

@@ -14,7 +14,7 @@ use crate::clock::Timestamp;
 use crate::error::{ErrorCode, OAuthError};
 use crate::lifecycle;
 use crate::model::{Actor, Client, Secret};
-use crate::oidc::access_token::{self, Refusal};
+use crate::oidc::access_token::{self, Refusal, audience};
 use crate::oidc::client_auth;
 use crate::oidc::token::{Peer, actor, form};
 use crate::revocation::Verdict;
@@ -45,7 +45,8 @@ async fn revoke_access_token(app: &App, client: &Client, actor: &Actor, token: &
     if let Verdict::Refused(_) = app.revocations.check(&token.facts()).await? {
         return Ok(());
     }
-    lifecycle::token::revoke(app, actor, &token.jti, Some(&client.id), Timestamp::from_seconds(token.exp)).await?;
+    let expires_at = Timestamp::from_seconds(token.exp);
+    lifecycle::token::revoke(app, actor, &token.jti, Some(&client.id), expires_at, audience(&token.claims)).await?;
     Ok(())
 }
 

@@ -3,18 +3,25 @@
 use std::time::Duration;
 
 use crate::clock::{Clock, Timestamp};
-use crate::model::{Revocation, RevocationKind};
+use crate::model::{Json, Revocation, RevocationKind};
 
 /// No access token lives longer (`tokens.access_token_lifetime` and each client's own are at most this).
 const LONGEST_ACCESS_TOKEN: Duration = Duration::from_secs(3600);
 
-/// How long after a token's `exp` its entry stays: the 30 s leeway of those who verify it, and a generous remainder for clocks that
-/// differ between replicas and for a token that was being minted while its session was being ended.
+/// How long after a token's `exp` its entry stays: the leeway of those who verify it (`tokens.leeway` here, and of receivers of the
+/// feed, both 60 s at most), and a generous remainder for clocks that differ between replicas and for a token that was being minted
+/// while its session was being ended.
 const MARGIN: Duration = Duration::from_secs(120);
 
-/// Refuses the access token with this `jti`, which expires at `token_expires_at`.
-pub fn token(jti: &str, token_expires_at: Timestamp) -> Revocation {
-    entry(RevocationKind::Token, jti, None, token_expires_at + MARGIN)
+/// Whoever has stolen a key chooses `exp` at will. Within this time every verifier has fetched a key set without the key many times
+/// over (RFC 7517 says nothing of how long one may be kept; ours, ten minutes).
+const STOLEN_KEY_REMEMBERED: Duration = Duration::from_secs(30 * 86_400);
+
+/// Refuses the access token with this `jti`, which expires at `token_expires_at`. `audience` has every audience that it may have;
+/// `None` where that is not known for certain.
+pub fn token(jti: &str, token_expires_at: Timestamp, audience: Option<Vec<String>>) -> Revocation {
+    let entry = entry(RevocationKind::Token, jti, None, token_expires_at + MARGIN);
+    Revocation { audience: audience.map(Json), ..entry }
 }
 
 /// Refuses every access token of the session `sid`, which ends now.
@@ -35,7 +42,7 @@ pub fn client(client_id: &str, changed_at: Timestamp) -> Revocation {
 
 /// Refuses every access token signed under `kid`, which signs nothing from now on.
 pub fn key(kid: &str, now: Timestamp) -> Revocation {
-    entry(RevocationKind::Key, kid, None, now + LONGEST_ACCESS_TOKEN + MARGIN)
+    entry(RevocationKind::Key, kid, None, now + STOLEN_KEY_REMEMBERED)
 }
 
 /// Waits until a token minted now is not refused by a cut-off (in seconds, as in `Revocation::not_before`) that lies in the future:
@@ -50,5 +57,30 @@ fn cut_off(kind: RevocationKind, id: &str, changed_at: Timestamp) -> Revocation 
 }
 
 fn entry(kind: RevocationKind, id: &str, not_before: Option<i64>, expires_at: Timestamp) -> Revocation {
-    Revocation { seq: 0, kind, id: id.to_owned(), not_before, expires_at }
+    Revocation { seq: 0, kind, id: id.to_owned(), not_before, expires_at, audience: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+
+    /// A token is accepted until `exp` and the leeway. Its entry must outlive that, whatever an operator may set.
+    #[test]
+    fn no_leeway_that_is_allowed_outlives_an_entry() {
+        let allowed = |leeway: &u64| {
+            let variable = ("TESSERA_TOKENS_LEEWAY".to_owned(), leeway.to_string());
+            config::load(None, [variable].into_iter()).is_ok()
+        };
+        let allowed: Vec<u64> = (0..=3_600).filter(allowed).collect();
+        assert_eq!((allowed.first(), allowed.last()), (Some(&0), Some(&60)));
+        let now = Timestamp::from_seconds(1_800_000_000);
+        let last_exp = now + LONGEST_ACCESS_TOKEN;
+        for leeway in allowed.into_iter().map(Duration::from_secs) {
+            let refused_until = [token("j", last_exp, None), session("s", now), user("u", now), client("c", now), key("k", now)];
+            for entry in refused_until {
+                assert!(entry.expires_at > last_exp + leeway, "{entry:?} with a leeway of {leeway:?}");
+            }
+        }
+    }
 }

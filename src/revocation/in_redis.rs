@@ -57,6 +57,16 @@ const REWIND: &str = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('
 /// # Errors
 /// If the URL (`redis://…` or `rediss://…`) is not understood.
 pub fn connect(url: &str) -> Result<ConnectionManager, RedisError> {
+    let config = ConnectionManagerConfig::new()
+        .set_connection_timeout(Some(Duration::from_secs(1)))
+        .set_response_timeout(Some(PATIENCE))
+        .set_number_of_retries(1)
+        .set_max_delay(Duration::from_millis(250));
+    ConnectionManager::new_lazy_with_config(client(url)?, config)
+}
+
+/// For connections to this Redis; makes none yet.
+pub(super) fn client(url: &str) -> Result<redis::Client, RedisError> {
     let info = url.into_connection_info()?;
     // Without this a connection that a firewall forgot would be kept for a quarter of an hour.
     #[cfg(target_os = "linux")]
@@ -64,12 +74,7 @@ pub fn connect(url: &str) -> Result<ConnectionManager, RedisError> {
         let settings = info.tcp_settings().clone().set_user_timeout(Duration::from_secs(2));
         info.set_tcp_settings(settings)
     };
-    let config = ConnectionManagerConfig::new()
-        .set_connection_timeout(Some(Duration::from_secs(1)))
-        .set_response_timeout(Some(PATIENCE))
-        .set_number_of_retries(1)
-        .set_max_delay(Duration::from_millis(250));
-    ConnectionManager::new_lazy_with_config(redis::Client::open(info)?, config)
+    redis::Client::open(info)
 }
 
 pub(super) struct InRedis {
@@ -186,7 +191,7 @@ impl Denylist for InRedis {
 }
 
 /// What Redis says, unless it takes too long. This bounds connecting too, which the connection's own time-out does not.
-async fn in_time<T>(answer: impl Future<Output = Result<T, RedisError>>) -> Result<T, DenylistError> {
+pub(super) async fn in_time<T>(answer: impl Future<Output = Result<T, RedisError>>) -> Result<T, DenylistError> {
     Ok(tokio::time::timeout(PATIENCE, answer).await.map_err(|_| DenylistError::Slow(PATIENCE))??)
 }
 

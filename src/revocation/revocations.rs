@@ -13,6 +13,7 @@ use tracing::Instrument;
 use super::denylist::{Denylist, DenylistError, Effect, TokenFacts, Verdict};
 use super::in_process::InProcess;
 use super::in_redis::InRedis;
+use super::nudge::Caller;
 use crate::clock::{Clock, Timestamp};
 use crate::model::{Revocation, RevocationKind};
 use crate::store::{Conn, Store, StoreError, Tx, revocations};
@@ -45,6 +46,10 @@ struct Inner {
     /// Set when Redis failed: only the follower asks it then, so that not every request waits in vain.
     denylist_failed: AtomicBool,
     behind: Notify,
+    /// Told of each commit here, and of others' through Redis.
+    grew: Notify,
+    /// Tells other replicas; none without Redis.
+    caller: Option<Caller>,
     /// Entries that this process committed, by kind.
     written: [AtomicU64; 5],
     lookups: AtomicU64,
@@ -68,6 +73,7 @@ impl Revocations {
     /// # Errors
     /// If the database does not answer.
     pub async fn start(store: Store, redis: Option<(ConnectionManager, &str)>, clock: Clock) -> Result<Self, StoreError> {
+        let caller = redis.as_ref().map(|(connection, prefix)| Caller::new(connection.clone(), prefix));
         let denylist: Box<dyn Denylist> = match redis {
             Some((connection, prefix)) => Box::new(InRedis::new(connection, prefix)),
             None => Box::new(InProcess::default()),
@@ -80,6 +86,8 @@ impl Revocations {
             followed_at: AtomicI64::new(i64::MIN),
             denylist_failed: AtomicBool::new(false),
             behind: Notify::new(),
+            grew: Notify::new(),
+            caller,
             written: Default::default(),
             lookups: AtomicU64::new(0),
             sql_fallbacks: AtomicU64::new(0),
@@ -114,6 +122,17 @@ impl Revocations {
                 Err(_) => std::future::pending().await,
             },
         }
+    }
+
+    /// Waits until the log has probably grown: this process has committed, or another one said so through Redis. For one waiter, which
+    /// looks at the log now and then by itself too: without Redis nobody tells what other processes write.
+    pub async fn grown(&self) {
+        self.0.grew.notified().await;
+    }
+
+    /// Ends the wait in `grown`, or the next one if nobody waits at present.
+    pub fn nudge(&self) {
+        self.0.grew.notify_one();
     }
 
     /// Whether this token is refused. To be asked after everything about the token itself was verified.
@@ -213,10 +232,17 @@ impl Inner {
     async fn committed(&self, entries: &[Revocation]) {
         let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return };
         self.known_seq.fetch_max(last.seq, Ordering::SeqCst);
+        self.grew.notify_one();
         if self.denylist_failed.load(Ordering::Relaxed) {
             return;
         }
-        match self.denylist.apply(first.seq - 1, last.seq, entries, self.clock.now()).await {
+        let call = async {
+            if let Some(caller) = &self.caller {
+                caller.call().await;
+            }
+        };
+        let (applied, ()) = tokio::join!(self.denylist.apply(first.seq - 1, last.seq, entries, self.clock.now()), call);
+        match applied {
             Ok(complete_to) if complete_to >= last.seq => {}
             // Someone else's entry before ours is not there yet. Until it is, SQL answers.
             Ok(_) => self.behind.notify_one(),

@@ -1,6 +1,9 @@
 //! Sockets: bind, serve, and stop without losing a request. What is served is `router`'s to say; when to stop, the caller's.
 
+mod sockets;
 mod tls;
+
+pub use sockets::raise_open_files;
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -11,7 +14,6 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use axum::Router;
 use axum_server::Handle;
-use axum_server::accept::NoDelayAcceptor;
 use axum_server::tls_rustls::RustlsAcceptor;
 use hyper_util::rt::TokioTimer;
 use tokio::net::TcpListener;
@@ -79,12 +81,12 @@ impl Server {
             Some(certificate) => {
                 let config = certificate.config();
                 let reloading = tokio::spawn(certificate.reload_when_changed());
-                let acceptor = RustlsAcceptor::new(config).acceptor(NoDelayAcceptor::new());
+                let acceptor = RustlsAcceptor::new(config).acceptor(sockets::Prepared);
                 let served = server.acceptor(acceptor).http1_only().serve(service).await;
                 reloading.abort();
                 served
             }
-            None => server.acceptor(NoDelayAcceptor::new()).http1_only().serve(service).await,
+            None => server.acceptor(sockets::Prepared).http1_only().serve(service).await,
         };
         stopping.abort();
         served.context("the listener failed")
@@ -103,6 +105,8 @@ pub async fn run(app: &Arc<App>, server: Server, stop: watch::Receiver<bool>) ->
     tokio::spawn(async move {
         let _ = stopping.wait_for(|stop| *stop).await;
         drained.draining.store(true, Ordering::Relaxed);
+        // They would last for minutes, and receivers find another replica.
+        drained.feed.close();
     });
     let served = server.serve(router::router(app), stop, Duration::from_secs(app.config.drain_timeout.into())).await;
     stop_jobs.send_replace(true);

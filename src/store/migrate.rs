@@ -12,7 +12,12 @@ use super::{Store, StoreError};
 /// The migrations of both engines, by version. A new one is added here and as a file in both folders.
 macro_rules! migrations {
     ($folder:literal) => {
-        LazyLock::new(|| migrator(&[(1, "start", include_str!(concat!("../../migrations/", $folder, "/0001_start.sql")))]))
+        LazyLock::new(|| {
+            migrator(&[
+                (1, "start", include_str!(concat!("../../migrations/", $folder, "/0001_start.sql"))),
+                (2, "revocation_audience", include_str!(concat!("../../migrations/", $folder, "/0002_revocation_audience.sql"))),
+            ])
+        })
     };
 }
 

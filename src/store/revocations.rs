@@ -4,19 +4,24 @@
 //! the reading of those that it does know.
 
 use super::engine::{execute, fetch_all, fetch_optional};
-use super::{Conn, StoreError, Tx};
+use super::{Conn, StoreError, Tx, installation};
 use crate::clock::Timestamp;
 use crate::model::Revocation;
 
+/// Under what name `installation` keeps the name of the log. It stands in `LAST_SEQ_AND_LOG` too.
+const LOG_NAME: &str = "revocation_log";
+
 macro_rules! columns {
     () => {
-        "seq, kind, id, not_before, expires_at"
+        "seq, kind, id, not_before, expires_at, audience"
     };
 }
 
 // The counter's row stays locked until the transaction ends, so the next number is given only after the last one is committed.
 const TAKE_NUMBERS: &str = "UPDATE revocation_counter SET seq = seq + $1 WHERE one = 1 RETURNING seq";
-const INSERT: &str = concat!("INSERT INTO revocations (", columns!(), ") VALUES ($1, $2, $3, $4, $5)");
+const INSERT: &str = concat!("INSERT INTO revocations (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6)");
+const LAST_SEQ_AND_LOG: &str = "SELECT counter.seq, installation.value FROM revocation_counter counter
+    LEFT JOIN installation ON installation.name = 'revocation_log' WHERE counter.one = 1";
 const LAST_SEQ: &str = "SELECT seq FROM revocation_counter WHERE one = 1";
 const SINCE: &str = concat!(
     "SELECT ",
@@ -30,11 +35,13 @@ const FIND_FOR: &str = concat!(
     " FROM revocations WHERE expires_at > $1 AND ((kind = 'token' AND id = $2) OR (kind = 'session' AND id = $3)
     OR (kind = 'user' AND id = $4) OR (kind = 'client' AND id = $5) OR (kind = 'key' AND id = $6)) ORDER BY seq"
 );
+const IS_KEY_REVOKED: &str = "SELECT COUNT(*) FROM revocations WHERE kind = 'key' AND id = $1";
 // In portions: on SQLite one long statement would keep every other writer waiting.
 const PURGE: &str =
     "DELETE FROM revocations WHERE seq IN (SELECT seq FROM revocations WHERE expires_at <= $1 ORDER BY expires_at LIMIT 1000)";
 
-pub(super) const STATEMENTS: &[&str] = &[TAKE_NUMBERS, INSERT, LAST_SEQ, SINCE, FIND_FOR, PURGE];
+pub(super) const STATEMENTS: &[&str] =
+    &[TAKE_NUMBERS, INSERT, LAST_SEQ_AND_LOG, LAST_SEQ, SINCE, FIND_FOR, IS_KEY_REVOKED, PURGE];
 
 /// Appends `entries` and gives them back with their numbers. To be the last thing in its transaction: other writers of the log wait.
 pub async fn append(tx: &mut Tx, mut entries: Vec<Revocation>) -> Result<Vec<Revocation>, StoreError> {
@@ -46,7 +53,7 @@ pub async fn append(tx: &mut Tx, mut entries: Vec<Revocation>) -> Result<Vec<Rev
     let (last,) = row.ok_or(StoreError::Sql(sqlx::Error::RowNotFound))?;
     for (seq, entry) in (last - count + 1..).zip(&mut entries) {
         entry.seq = seq;
-        execute!(tx, INSERT, seq, entry.kind, &entry.id, entry.not_before, entry.expires_at)?;
+        execute!(tx, INSERT, seq, entry.kind, &entry.id, entry.not_before, entry.expires_at, &entry.audience)?;
     }
     Ok(entries)
 }
@@ -55,6 +62,21 @@ pub async fn append(tx: &mut Tx, mut entries: Vec<Revocation>) -> Result<Vec<Rev
 pub async fn last_seq(conn: &mut Conn) -> Result<i64, StoreError> {
     let row: Option<(i64,)> = fetch_optional!(conn, LAST_SEQ)?;
     row.map(|(seq,)| seq).ok_or(StoreError::Sql(sqlx::Error::RowNotFound))
+}
+
+/// As `last_seq`, and the name of the log; none if it has not been given one (`name_log`).
+pub async fn last_seq_and_log(conn: &mut Conn) -> Result<(i64, Option<String>), StoreError> {
+    let row: Option<(i64, Option<String>)> = fetch_optional!(conn, LAST_SEQ_AND_LOG)?;
+    row.ok_or(StoreError::Sql(sqlx::Error::RowNotFound))
+}
+
+/// Gives the log the name `fresh` in place of `old`, and gives back the name that it has now: another process may have been quicker.
+/// Its numbers then mean something else than those of the log with the old name.
+pub async fn name_log(tx: &mut Tx, old: Option<&str>, fresh: &str) -> Result<String, StoreError> {
+    if let Some(old) = old {
+        installation::take(tx, LOG_NAME, old).await?;
+    }
+    installation::put_if_absent(tx, LOG_NAME, fresh).await
 }
 
 /// The first `limit` entries after `seq` that are in force at `now`, in order. With `seq` 0: all that are in force.
@@ -73,6 +95,12 @@ pub async fn find_for(
     now: Timestamp,
 ) -> Result<Vec<Revocation>, StoreError> {
     fetch_all!(conn, FIND_FOR, now, jti, sid, sub, client_id, kid)
+}
+
+/// Whether the key with this `kid` was revoked.
+pub async fn is_key_revoked(conn: &mut Conn, kid: &str) -> Result<bool, StoreError> {
+    let row: Option<(i64,)> = fetch_optional!(conn, IS_KEY_REVOKED, kid)?;
+    Ok(row.is_some_and(|(count,)| count > 0))
 }
 
 /// Deletes up to 1000 entries that expired at or before `before`, and says how many. Numbers are never given again.

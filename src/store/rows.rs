@@ -158,6 +158,6 @@ rows! {
     }
     RefreshToken { token_hash, family_id, created_at, expires_at, rotated_at, access_token_jti, access_token_expires_at }
     SigningKey { kid, alg, state, public_jwk, private_jwe, created_at, activated_at, retired_at, revoked_at }
-    Revocation { seq, kind, id, not_before, expires_at }
+    Revocation { seq, kind, id, not_before, expires_at, audience }
     AuditEvent { id, at, kind, actor, subject, ip, request_id, detail }
 }

@@ -30,6 +30,8 @@ const PATHS: &[&str] = &[
     "/userinfo",
     "/revoke",
     "/introspect",
+    "/revocations",
+    "/revocations/stream",
     "/jwks",
     "/.well-known/openid-configuration",
     "/.well-known/oauth-authorization-server",
@@ -60,6 +62,14 @@ pub struct Metrics {
     pub denylist_lookups: Counter,
     /// Those that SQL answered, since Redis did not.
     pub denylist_fallbacks: Counter,
+    /// Streams of the revocation feed at this moment.
+    pub revocation_streams: Gauge,
+    /// Messages that the feed's receivers were sent.
+    pub revocation_messages: Counter,
+    /// Streams that were ended because the receiver did not keep up.
+    pub revocation_streams_lagged: Counter,
+    /// Seconds since the feed last looked at the log.
+    pub revocation_log_age: Gauge,
     /// Sign-ins that wait for a core at this moment.
     pub password_queue: Gauge,
 }
@@ -104,6 +114,10 @@ impl Metrics {
             rate_limited_by_address: limited("address"),
             denylist_lookups: registry.counter("tessera_denylist_lookups_total", &[]),
             denylist_fallbacks: registry.counter("tessera_denylist_fallbacks_total", &[]),
+            revocation_streams: registry.gauge("tessera_revocation_streams"),
+            revocation_messages: registry.counter("tessera_revocation_messages_total", &[]),
+            revocation_streams_lagged: registry.counter("tessera_revocation_streams_lagged_total", &[]),
+            revocation_log_age: registry.gauge("tessera_revocation_log_age_seconds"),
             password_queue: registry.gauge("tessera_password_queue"),
             handle: registry.0.map(|recorder| recorder.handle()),
         }
@@ -190,11 +204,20 @@ impl Registry {
             ("tessera_revocations_total", "Revocations by kind."),
             ("tessera_denylist_lookups_total", "Checks whether a token was revoked."),
             ("tessera_denylist_fallbacks_total", "Checks that SQL answered, since Redis did not."),
+            ("tessera_revocation_messages_total", "Messages that receivers of the revocation feed were sent."),
+            ("tessera_revocation_streams_lagged_total", "Streams that were ended because the receiver did not keep up."),
         ];
         for (name, text) in counters {
             recorder.describe_counter(name.into(), None, text.into());
         }
-        recorder.describe_gauge("tessera_password_queue".into(), None, "Sign-ins that wait for a core.".into());
+        let gauges = [
+            ("tessera_password_queue", "Sign-ins that wait for a core."),
+            ("tessera_revocation_streams", "Open streams of the revocation feed."),
+            ("tessera_revocation_log_age_seconds", "Since the revocation feed last looked at the log."),
+        ];
+        for (name, text) in gauges {
+            recorder.describe_gauge(name.into(), None, text.into());
+        }
         let text = "From the request's head to the answer's.";
         recorder.describe_histogram("tessera_http_request_duration_seconds".into(), None, text.into());
     }

@@ -198,7 +198,7 @@ async fn any_sequence_gives_what_the_rule_gives(denylist: &dyn Denylist) {
         let id = IDS[usize::try_from(pick(3)).unwrap()];
         let moment = Timestamp(NOW.0 + i64::try_from(pick(40_000_000)).unwrap());
         log.push(match pick(12) {
-            0 => entries::token(id, moment),
+            0 => entries::token(id, moment, None),
             1 => entries::session(id, moment),
             2 => entries::key(id, moment),
             3..7 => entries::client(id, moment),

@@ -25,7 +25,7 @@ pub fn with_jti(jti: &str) -> TokenFacts<'_> {
 }
 
 pub fn entry(kind: RevocationKind, id: &str, not_before: Option<i64>) -> Revocation {
-    Revocation { seq: 0, kind, id: id.to_owned(), not_before, expires_at: NOW + Duration::from_secs(3600) }
+    Revocation { seq: 0, kind, id: id.to_owned(), not_before, expires_at: NOW + Duration::from_secs(3600), audience: None }
 }
 
 /// Refuses the token with this `jti`.

@@ -36,7 +36,14 @@ pub(crate) async fn test_stores() -> Vec<TestStore> {
 const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
 fn entry(kind: RevocationKind, id: &str, not_before: Option<i64>, expires_in: i64) -> Revocation {
-    Revocation { seq: 0, kind, id: id.to_owned(), not_before, expires_at: Timestamp::from_seconds(NOW.seconds() + expires_in) }
+    Revocation {
+        seq: 0,
+        kind,
+        id: id.to_owned(),
+        not_before,
+        expires_at: Timestamp::from_seconds(NOW.seconds() + expires_in),
+        audience: None,
+    }
 }
 
 fn token(id: &str) -> Revocation {

@@ -8,3 +8,4 @@ mod logout;
 mod metadata;
 mod refresh;
 mod revocation;
+mod revocation_feed;

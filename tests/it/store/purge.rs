@@ -88,7 +88,7 @@ on_both_engines! {
     }
 
     async fn the_revocation_log_is_purged_in_portions(db: TestDatabase) {
-        let entry = |id: String, expires_at| Revocation { seq: 0, kind: RevocationKind::Token, id, not_before: None, expires_at };
+        let entry = |id: String, expires_at| Revocation { seq: 0, kind: RevocationKind::Token, id, not_before: None, expires_at, audience: None };
         let mut entries: Vec<_> = (0..1_100).map(|number| entry(format!("old{number}"), at(0))).collect();
         entries.push(entry("new".to_owned(), at(1)));
         write(&db.store, async |tx| revocations::append(tx, entries).await.unwrap()).await;

@@ -10,7 +10,7 @@ use tessera::store::{
 };
 
 use super::sample::{
-    AWKWARD, app_and_ada, at, client, code, family, refresh_token, request, scope, session, signing_key, user, write,
+    AWKWARD, app_and_ada, at, client, code, family, refresh_token, request, scope, session, signing_key, texts, user, write,
 };
 use crate::harness::engines::on_both_engines;
 
@@ -196,7 +196,14 @@ on_both_engines! {
         let entries: Vec<_> =
             [RevocationKind::Token, RevocationKind::Session, RevocationKind::User, RevocationKind::Client, RevocationKind::Key]
                 .into_iter()
-                .map(|kind| Revocation { seq: 0, kind, id: AWKWARD.to_owned(), not_before: Some(i64::MAX), expires_at: at(1) })
+                .map(|kind| Revocation {
+                    seq: 0,
+                    kind,
+                    id: AWKWARD.to_owned(),
+                    not_before: Some(i64::MAX),
+                    expires_at: at(1),
+                    audience: (kind == RevocationKind::Token).then(|| texts(&[AWKWARD, "https://api.example"])),
+                })
                 .collect();
         write(&db.store, async |tx| {
             for event in &events {
@@ -225,7 +232,7 @@ on_both_engines! {
             token_families::insert(tx, &family("f", "app", "ada")).await.unwrap();
             token_families::insert_token(tx, &refresh_token("t", "f")).await.unwrap();
             let entry =
-                Revocation { seq: 0, kind: RevocationKind::User, id: "ada".to_owned(), not_before: Some(1), expires_at: at(1) };
+                Revocation { seq: 0, kind: RevocationKind::User, id: "ada".to_owned(), not_before: Some(1), expires_at: at(1), audience: None };
             revocations::append(tx, vec![entry]).await.unwrap();
         })
         .await;

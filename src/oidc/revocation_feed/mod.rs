@@ -1,0 +1,81 @@
+//! The revocation feed for resource servers, as docs/revocation-feed.md specifies it: `/revocations` and `/revocations/stream`.
+//!
+//! `follow` looks at the log every quarter of a second, and at once when something was revoked, and publishes what it finds on each
+//! `channel`: one signed message for all receivers with the same audiences. What a receiver lacks when it comes (`catch_up`) is read
+//! for it from the database, which it also asks when it finds a gap; so nothing depends on a receiver having been there in time.
+//!
+//! Not here: what a revocation is and when there is one (`revocation`, `lifecycle`); what a receiver makes of it.
+
+mod catch_up;
+mod channel;
+mod endpoints;
+mod follow;
+mod message;
+mod request;
+mod stream;
+
+pub use channel::{Counters, Feed};
+pub use endpoints::{get_feed, get_stream, post_feed, post_stream};
+pub use follow::{Step, run, run_every, step};
+
+use std::sync::Arc;
+
+use crate::app::App;
+use crate::clock::Timestamp;
+use crate::keyring::KeySet;
+use crate::model::Algorithm;
+use crate::model::secret::random_bytes;
+use crate::store::{Conn, Store, StoreError, revocations};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+/// The most entries that a message has.
+const PORTION: usize = 10_000;
+
+/// What one look at the log found.
+struct Look {
+    /// The clock's moment **before** the look: at that moment the log ended at `last` or earlier.
+    at: Timestamp,
+    log: Arc<str>,
+    last: i64,
+    /// The key that would sign now, if it was revoked.
+    revoked_kid: Option<String>,
+}
+
+/// Learns where the log ends. What is read on `conn` afterwards has everything up to there.
+async fn look(app: &App, conn: &mut Conn, at: Timestamp) -> Result<Look, StoreError> {
+    let (last, log) = revocations::last_seq_and_log(conn).await?;
+    let kid = app.keyring.current().active_kid(Algorithm::Es256).unwrap_or_default().to_owned();
+    let revoked_kid = revocations::is_key_revoked(conn, &kid).await?.then_some(kid);
+    // Unnamed again only if somebody has just done as docs/operating.md says of a restored database.
+    let log = match log {
+        Some(log) => log.into(),
+        None => name_log(&app.store, None).await?,
+    };
+    Ok(Look { at, log, last, revoked_kid })
+}
+
+impl Look {
+    /// The keys to sign with. Nothing is signed under a key after the entry that revokes it: another replica may have revoked it
+    /// since this one last read the keys.
+    async fn keys(&self, app: &App) -> anyhow::Result<Arc<KeySet>> {
+        if let Some(revoked) = &self.revoked_kid {
+            app.reload_keys().await?;
+            let now = app.keyring.current();
+            anyhow::ensure!(
+                now.active_kid(Algorithm::Es256) != Some(revoked),
+                "the key {revoked} was revoked and has no successor"
+            );
+        }
+        Ok(app.keyring.current())
+    }
+}
+
+/// Gives the log a name, or another one in place of `old`.
+async fn name_log(store: &Store, old: Option<&str>) -> Result<Arc<str>, StoreError> {
+    let mut tx = store.begin().await?;
+    let name = revocations::name_log(&mut tx, old, &URL_SAFE_NO_PAD.encode(random_bytes::<12>())).await?;
+    tx.commit().await?;
+    Ok(name.into())
+}

@@ -1,0 +1,4 @@
+//! The revocation feed, as docs/revocation-feed.md specifies it, through the real router.
+
+mod messages;
+mod support;

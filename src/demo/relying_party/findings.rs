@@ -134,9 +134,14 @@ impl Finding {
         self.measured.refused_after.is_some() && self.measured.accepted_later == 0
     }
 
-    /// The name of the check that refused.
-    pub fn check(&self) -> &str {
-        report::check_name(&self.measured.why.check)
+    /// What refused it: the part of the token that the feed's entry names, or a check.
+    pub fn by(&self) -> &str {
+        let why = &self.measured.why;
+        match &why.revoked_by {
+            Some(name) => report::entry_words(name),
+            None if why.asked => "Tessera, when asked",
+            None => report::check_name(&why.check),
+        }
     }
 
     /// One line.
@@ -178,7 +183,7 @@ mod tests {
 
     fn finding(refused_after: Option<u64>, [accepted_between, refused_later, accepted_later]: [usize; 3]) -> Finding {
         let refused_after = refused_after.map(Duration::from_millis);
-        let why = Why { check: "not_revoked".to_owned(), reason: String::new() };
+        let why = Why { check: "signature".to_owned(), revoked_by: Some("kid".to_owned()), asked: false };
         let measured = Measured { refused_after, accepted_between, refused_later, accepted_later, why };
         Finding { deed: Deed::RevokeKey, measured }
     }
@@ -196,7 +201,12 @@ mod tests {
             assert!(finding.headline().contains(headline), "{}", finding.headline());
             assert!(finding.counts().contains(counts), "{}", finding.counts());
         }
-        assert_eq!(finding(None, [0; 3]).check(), "Not taken back");
+        let mut finding = finding(None, [0; 3]);
+        assert_eq!(finding.by(), "its key (kid)");
+        finding.measured.why = Why { check: "not_revoked".to_owned(), revoked_by: None, asked: true };
+        assert_eq!(finding.by(), "Tessera, when asked");
+        finding.measured.why.asked = false;
+        assert_eq!(finding.by(), "Not taken back");
     }
 
     #[test]

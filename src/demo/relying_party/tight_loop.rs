@@ -49,11 +49,15 @@ pub struct Log {
     why: Option<Why>,
 }
 
-/// The check by which the API refused, and its reason.
+/// Why the API refused.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Why {
+    /// The check that failed.
     pub check: String,
-    pub reason: String,
+    /// What the feed's entry names: "sid". None if the API did not refuse by the feed.
+    pub revoked_by: Option<String>,
+    /// The feed was too old: the API asked the provider.
+    pub asked: bool,
 }
 
 /// What the answers tell.
@@ -152,8 +156,9 @@ impl Why {
         let body = answer.json();
         let mut checks = body.get("checks").and_then(Value::as_array).into_iter().flatten();
         let failed = checks.find(|check| check.get("passed") == Some(&Value::Bool(false)));
-        let text = |name: &str| failed.and_then(|check| check.get(name)?.as_str()).unwrap_or_default().to_owned();
-        Self { check: text("check"), reason: text("reason") }
+        let check = failed.and_then(|check| check.get("check")?.as_str()).unwrap_or_default().to_owned();
+        let revoked_by = body.get("revoked_by").and_then(Value::as_str).map(str::to_owned);
+        Self { check, revoked_by, asked: body.get("asked") == Some(&Value::Bool(true)) }
     }
 }
 

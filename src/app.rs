@@ -9,18 +9,19 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
+use arc_swap::ArcSwap;
 use axum::http::HeaderMap;
 
 use crate::client_cache::ClientCache;
 use crate::clock::{Clock, Timestamp};
-use crate::config::Config;
+use crate::config::{Config, Keys};
 use crate::http::cookies::CookieNames;
 use crate::http::rate_limit::RateLimiter;
 use crate::http::{RequestId, client_ip, csrf};
 use crate::keyring::{KeyEncryptionKey, KeySet, Keyring};
 use crate::lifecycle;
-use crate::model::Actor;
+use crate::model::{Actor, SigningKey};
 use crate::oidc::metadata::Documents;
 use crate::oidc::revocation_feed::Feed;
 use crate::password::PasswordHasher;
@@ -35,8 +36,10 @@ pub struct App {
     pub issuer: Issuer,
     pub clock: Clock,
     pub store: Store,
-    pub key_encryption_key: Arc<KeyEncryptionKey>,
+    key_encryption_key: ArcSwap<KeyEncryptionKey>,
     pub keyring: Keyring,
+    /// Held while the signing keys are read: a slow reader must not put back what a quicker one has replaced.
+    reading_keys: tokio::sync::Mutex<()>,
     pub secrets: DerivedKeys,
     pub revocations: Revocations,
     pub feed: Feed,
@@ -105,10 +108,7 @@ impl App {
     /// # Errors
     /// In words for an operator.
     pub async fn with_store(config: Config, clock: Clock, store: Store) -> anyhow::Result<Arc<Self>> {
-        let key_encryption_key = match &config.keys.master_key {
-            Some(text) => KeyEncryptionKey::from_base64url(text).context("keys.master_key")?,
-            None => KeyEncryptionKey::read_or_create(&config.keys.master_key_path)?,
-        };
+        let key_encryption_key = key_encryption_key(&config.keys)?;
         let secrets = DerivedKeys::load_or_create(&store, &key_encryption_key).await?;
         let redis = match &config.redis.url {
             Some(url) => Some(revocation::connect_redis(url.as_str())?),
@@ -125,7 +125,8 @@ impl App {
         let app = Arc::new(Self {
             issuer,
             keyring: Keyring::new(KeySet::load(&[], &key_encryption_key)?),
-            key_encryption_key: Arc::new(key_encryption_key),
+            key_encryption_key: ArcSwap::from_pointee(key_encryption_key),
+            reading_keys: tokio::sync::Mutex::default(),
             secrets,
             feed: Feed::open(&store, clock.now()).await?,
             revocations,
@@ -144,16 +145,46 @@ impl App {
         Ok(app)
     }
 
-    /// Reads the signing keys again, if another process changed them.
+    /// Reads the signing keys again, and uses them if another process changed them. One query; may be called often and by many at once.
     ///
     /// # Errors
     /// If the database does not answer or a key does not open.
     pub async fn reload_keys(&self) -> anyhow::Result<()> {
+        self.read_keys().await.map(drop)
+    }
+
+    /// As `reload_keys`, and gives the keys as they are stored.
+    ///
+    /// # Errors
+    /// As `reload_keys`.
+    pub async fn read_keys(&self) -> anyhow::Result<Vec<SigningKey>> {
+        let _turn = self.reading_keys.lock().await;
         let keys = signing_keys::all(&mut self.store.read().await?).await?;
+        // After the keys: whoever seals anew writes the file first, so that it opens all that was read.
+        let key_encryption_key = self.key_encryption_key();
         if !self.keyring.current().is_of(&keys) {
-            self.keyring.replace(KeySet::load(&keys, &self.key_encryption_key)?);
+            self.keyring.replace(KeySet::load(&keys, &key_encryption_key)?);
         }
-        Ok(())
+        Ok(keys)
+    }
+
+    /// What seals and opens secrets in the database. Where it is kept in a file, the file is read again: `tessera key rewrap` may have put
+    /// a new key there, and nothing must be sealed under the old one any more.
+    pub fn key_encryption_key(&self) -> Arc<KeyEncryptionKey> {
+        let in_use = self.key_encryption_key.load_full();
+        if self.config.keys.master_key.is_some() {
+            return in_use;
+        }
+        match key_encryption_key(&self.config.keys) {
+            Ok(read) if !read.is_same(&in_use) => {
+                tracing::info!(path = %self.config.keys.master_key_path.display(), "the key-encryption key was changed");
+                let read = Arc::new(read);
+                self.key_encryption_key.store(Arc::clone(&read));
+                read
+            }
+            // What is in memory opens everything that is stored; a start would say what is wrong with the file.
+            _ => in_use,
+        }
     }
 
     /// The present moment.
@@ -173,6 +204,19 @@ impl App {
     pub fn leeway(&self) -> Duration {
         Duration::from_secs(self.config.tokens.leeway.into())
     }
+}
+
+/// The key-encryption key that is configured, or the one in the file, which is made if there is none.
+fn key_encryption_key(keys: &Keys) -> anyhow::Result<KeyEncryptionKey> {
+    let key = match &keys.master_key {
+        Some(text) => KeyEncryptionKey::from_base64url(text).context("keys.master_key")?,
+        None => KeyEncryptionKey::read_or_create(&keys.master_key_path)?,
+    };
+    let Some(accepted) = &keys.accepted_master_key else { return Ok(key) };
+    if key.accepts_another() {
+        bail!("{} holds two keys already: leave keys.accepted_master_key out", keys.master_key_path.display());
+    }
+    Ok(key.accepting(KeyEncryptionKey::from_base64url(accepted).context("keys.accepted_master_key")?))
 }
 
 /// Opens the database that `config` names; on SQLite its folder is made.

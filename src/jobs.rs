@@ -7,11 +7,12 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::app::App;
+use crate::lifecycle;
 use crate::oidc::revocation_feed;
 use crate::revocation;
-use crate::store::{StoreError, audit, authorization, clients, sessions, signing_keys, token_families};
+use crate::store::{StoreError, audit, authorization, clients, sessions, token_families};
 
-/// Another process's change to the keys is seen within this time.
+/// Another process's change to the signing keys is seen within this time, and a rotation that is due happens.
 const KEYS_EVERY: Duration = Duration::from_secs(2);
 const CLEAN_UP_EVERY: Duration = Duration::from_secs(600);
 
@@ -21,9 +22,6 @@ const KEPT_FOR: Duration = Duration::from_secs(86_400);
 /// How much longer than it is accepted a used assertion is remembered: more than clocks of replicas differ.
 const ASSERTIONS_KEPT_FOR: Duration = Duration::from_secs(3_600);
 
-/// The longest-lived token under a key is an ID or access token of an hour; a day more than covers clocks and caches.
-const RETIRED_KEYS_KEPT_FOR: Duration = Duration::from_secs(2 * 86_400);
-
 /// Starts everything that runs beside requests, until `stop` says so.
 pub fn spawn(app: &Arc<App>, stop: watch::Receiver<bool>) {
     let mut stopped = stop.clone();
@@ -32,7 +30,7 @@ pub fn spawn(app: &Arc<App>, stop: watch::Receiver<bool>) {
     });
     tokio::spawn(revocation_feed::run(Arc::clone(app), stop.clone()));
     tokio::spawn(listen(Arc::clone(app), stop.clone()));
-    tokio::spawn(every(KEYS_EVERY, stop.clone(), Arc::clone(app), async |app: &App| app.reload_keys().await));
+    tokio::spawn(every(KEYS_EVERY, stop.clone(), Arc::clone(app), async |app: &App| lifecycle::key::tick(app).await));
     tokio::spawn(every(CLEAN_UP_EVERY, stop, Arc::clone(app), async |app: &App| Ok(clean_up(app).await?)));
 }
 
@@ -84,7 +82,6 @@ pub async fn clean_up(app: &App) -> Result<(), StoreError> {
     let mut tx = app.store.begin().await?;
     token_families::purge(&mut tx, before).await?;
     sessions::purge(&mut tx, before).await?;
-    signing_keys::delete_retired(&mut tx, now.minus(RETIRED_KEYS_KEPT_FOR)).await?;
     tx.commit().await?;
     let mut tx = app.store.begin().await?;
     audit::purge(&mut tx, now.minus(Duration::from_secs(app.config.log.audit_retention.into()))).await?;

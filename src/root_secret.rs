@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use crate::keyring::KeyEncryptionKey;
 use crate::model::Secret;
 use crate::model::secret::random_bytes;
-use crate::store::{Store, StoreError, installation};
+use crate::store::{Store, StoreError, Tx, installation};
 
 const NAME: &str = "root_secret";
 
@@ -53,6 +53,18 @@ impl DerivedKeys {
         };
         let root = kek.open(&sealed).map_err(|_| RootSecretError::WrongKey)?;
         Ok(Self::derive(&root))
+    }
+
+    /// Seals the root secret anew if it is not under the current key; gives whether it was. What is derived from it stays the same.
+    ///
+    /// # Errors
+    /// As `load_or_create`.
+    pub async fn reseal(tx: &mut Tx, kek: &KeyEncryptionKey) -> Result<bool, RootSecretError> {
+        let Some(sealed) = installation::get(tx, NAME).await? else { return Ok(false) };
+        match kek.reseal(&sealed).map_err(|_| RootSecretError::WrongKey)? {
+            Some(resealed) => Ok(installation::replace(tx, NAME, &sealed, &resealed).await?),
+            None => Ok(false),
+        }
     }
 
     fn derive(root: &Zeroizing<Vec<u8>>) -> Self {

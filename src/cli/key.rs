@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 
 use super::failure::not_found;
 use super::output::{self, List, moment};
-use super::{Globals, prompt};
+use super::{Globals, key_import, key_rewrap, prompt};
 use crate::app::App;
-use crate::lifecycle::key::{self, RotateError};
+use crate::clock::Timestamp;
+use crate::lifecycle::key::{self, Next, RotateError, Settings};
 use crate::model::{Actor, Algorithm, KeyState, SigningKey};
 use crate::store::signing_keys;
 
@@ -27,7 +28,7 @@ pub(super) enum Command {
     #[command(after_help = ROTATE_HELP)]
     Rotate {
         /// Only the keys of this algorithm; both without it
-        #[arg(long, value_parser = PossibleValuesParser::new(["RS256", "ES256"]).try_map(|name| algorithm(&name)))]
+        #[arg(long, value_parser = algorithms())]
         alg: Option<Algorithm>,
         /// Also if resource servers may not know the successor yet
         #[arg(long)]
@@ -46,6 +47,12 @@ pub(super) enum Command {
         #[arg(long)]
         yes: bool,
     },
+    /// Take in a private key that was made elsewhere
+    #[command(after_help = key_import::HELP)]
+    Import(key_import::Args),
+    /// Encrypt everything in the database anew, under the key-encryption key that is current now
+    #[command(after_help = key_rewrap::HELP)]
+    Rewrap(key_rewrap::Args),
 }
 
 const LIST_HELP: &str = "\
@@ -53,11 +60,13 @@ States:
   upcoming  published, signs nothing yet
   active    signs; one for each algorithm
   retiring  published so that its tokens can be verified; signs nothing more
-  revoked   not published; every token under it is refused";
+  revoked   not published; every token under it is refused
+Next is what becomes of it by itself: it signs, it retires, it is deleted.";
 
 const ROTATE_HELP: &str = "\
-Resource servers may keep the key set for ten minutes. A successor that was published less than that ago is not
-activated, since they would refuse its tokens; --now does it all the same.";
+Keys rotate by themselves (keys.rotate_every); this is for doing it earlier. Resource servers may keep the key set for ten
+minutes. A successor that has not been published as long as keys.publish_before asks is not activated, since they might
+refuse its tokens; --now does it all the same, and says what breaks.";
 
 const REVOKE_HELP: &str = "\
 Everybody whose token was signed under the key must get a new one. If the key was signing, its successor signs at once.
@@ -69,15 +78,20 @@ pub(super) async fn run(globals: &Globals, command: Command) -> anyhow::Result<(
         Command::List { json } => list(&app, json).await,
         Command::Rotate { alg, now, json } => rotate(&app, alg, now, json).await,
         Command::Revoke { kid, yes } => revoke(&app, &kid, yes).await,
+        Command::Import(args) => key_import::run(&app, &args).await,
+        Command::Rewrap(args) => key_rewrap::run(&app, &args).await,
     }
 }
 
 async fn list(app: &App, as_json: bool) -> anyhow::Result<()> {
     let keys = signing_keys::all(&mut app.store.read().await?).await?;
-    let mut list = List::new(as_json, &["kid", "alg", "state", "since"]);
+    let settings = Settings::of(&app.config);
+    let mut list = List::new(as_json, &["kid", "alg", "state", "since", "next"]);
     list.rows(keys.iter().map(|key| {
-        let cells = vec![key.kid.clone(), key.alg.as_str().to_owned(), text(key.state), since(key)];
-        (cells, as_value(key))
+        let next = key::next(key, &keys, &settings);
+        let words = next.map_or_else(String::new, |(what, at)| format!("{} {}", next_text(what), at.rfc3339()));
+        let cells = vec![key.kid.clone(), key.alg.as_str().to_owned(), text(key.state), since(key), words];
+        (cells, as_value(key, next))
     }))?;
     list.end("There is no key yet.")
 }
@@ -99,17 +113,27 @@ async fn rotate_one(app: &App, alg: Algorithm, at_once: bool) -> anyhow::Result<
     let operator = Actor::operator();
     match key::rotate(app, &operator, alg, false).await {
         Ok(kid) => Ok(kid),
-        Err(RotateError::TooYoung { kid, wait, .. }) if at_once => {
-            output::note(&format!(
-                "warning: {kid} was published only now. Resource servers that hold the key set from before may refuse new {} tokens for up to {} s.",
-                alg.as_str(),
-                wait.as_secs() + 1
-            ));
+        Err(RotateError::TooYoung { kid, since, unknown_for, .. }) if at_once => {
+            let alg_name = alg.as_str();
+            output::note(&if unknown_for.is_zero() {
+                format!(
+                    "warning: {kid} was published only at {}, less than keys.publish_before ago. A resource server that keeps the key set for \
+                     longer than its ten minutes refuses new {alg_name} tokens until it fetches it again.",
+                    since.rfc3339()
+                )
+            } else {
+                format!(
+                    "warning: {kid} was published only at {}. A resource server or app that holds the key set from before refuses new {alg_name} \
+                     tokens until it fetches it again: for up to {} s. Tokens that were signed before stay good.",
+                    since.rfc3339(),
+                    unknown_for.as_secs() + 1
+                )
+            });
             Ok(key::rotate(app, &operator, alg, true).await?)
         }
-        Err(RotateError::TooYoung { kid, since, wait }) => bail!(
+        Err(RotateError::TooYoung { kid, since, wait, .. }) => bail!(
             "the successor {kid} was published only at {}, and resource servers that hold the key set from before would refuse its tokens; \
-             wait {} s more, or pass --now if the present key must stop signing at once",
+             wait {} s more (keys.publish_before), or pass --now if the present key must stop signing at once",
             since.rfc3339(),
             wait.as_secs() + 1
         ),
@@ -135,7 +159,7 @@ async fn revoke(app: &App, kid: &str, yes: bool) -> anyhow::Result<()> {
     output::line(&format!("{kid} is revoked: it is out of the key set, and every token under it is refused."))
 }
 
-fn as_value(key: &SigningKey) -> Value {
+fn as_value(key: &SigningKey, next: Option<(Next, Timestamp)>) -> Value {
     json!({
         "kid": key.kid,
         "alg": key.alg.as_str(),
@@ -144,6 +168,8 @@ fn as_value(key: &SigningKey) -> Value {
         "activated_at": moment(key.activated_at),
         "retired_at": moment(key.retired_at),
         "revoked_at": moment(key.revoked_at),
+        "next": next.map(|(what, _)| next_text(what)),
+        "next_at": moment(next.map(|(_, at)| at)),
     })
 }
 
@@ -158,7 +184,17 @@ fn since(key: &SigningKey) -> String {
     at.unwrap_or(key.created_at).rfc3339()
 }
 
-fn text(state: KeyState) -> String {
+/// What becomes of a key by itself.
+const fn next_text(next: Next) -> &'static str {
+    match next {
+        Next::Signs => "signs",
+        Next::Retires => "retires",
+        Next::Deleted => "deleted",
+    }
+}
+
+/// What a key does now.
+pub(super) fn text(state: KeyState) -> String {
     let name = match state {
         KeyState::Upcoming => "upcoming",
         KeyState::Active => "active",
@@ -166,6 +202,11 @@ fn text(state: KeyState) -> String {
         KeyState::Revoked => "revoked",
     };
     name.to_owned()
+}
+
+/// The parser of `--alg`.
+pub(super) fn algorithms() -> impl TypedValueParser<Value = Algorithm> {
+    PossibleValuesParser::new(Algorithm::ALL.map(Algorithm::as_str)).try_map(|name| algorithm(&name))
 }
 
 fn algorithm(name: &str) -> Result<Algorithm, String> {

@@ -8,6 +8,8 @@ mod demo;
 mod failure;
 mod healthcheck;
 mod key;
+mod key_import;
+mod key_rewrap;
 mod output;
 mod prompt;
 mod serve;
@@ -66,7 +68,7 @@ enum Command {
     /// Register, change and remove apps, services and resource servers
     #[command(subcommand, arg_required_else_help = true)]
     Client(client::Command),
-    /// List, rotate and revoke signing keys
+    /// List, rotate, revoke and import signing keys; change the key that encrypts them
     #[command(subcommand, arg_required_else_help = true)]
     Key(key::Command),
     /// Look into a token, or take it back

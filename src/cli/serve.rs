@@ -11,6 +11,8 @@ use super::{Globals, output};
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Tls;
+use crate::lifecycle::key::{Settings, age_and_rotation};
+use crate::model::Algorithm;
 use crate::pages::setup;
 use crate::server::{self, Server};
 use crate::{lifecycle, telemetry};
@@ -72,6 +74,12 @@ fn serve_metrics(app: &Arc<App>, server: Server, stop: watch::Receiver<bool>) {
         // A gauge is a float; no count is so great that this loses anything.
         metrics.revocation_streams.set(feed.streams as f64);
         metrics.password_queue.set(sampled.passwords.waiting() as f64);
+        let (keys, settings) = (sampled.keyring.current(), Settings::of(&sampled.config));
+        for alg in Algorithm::ALL {
+            if let Some((age, rotation)) = age_and_rotation(keys.stored(), &settings, alg, sampled.now()) {
+                metrics.signing_key(alg, age, rotation);
+            }
+        }
     });
     let metrics = Arc::clone(&app.metrics);
     tokio::spawn(async move {

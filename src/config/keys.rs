@@ -55,7 +55,11 @@ pub(super) const KEYS: &[Key] = &[
     secret("redis.url"),
     key("redis.prefix", Kind::Text),
     secret("keys.master_key"),
+    secret("keys.accepted_master_key"),
     key("keys.master_key_path", Kind::Path),
+    key("keys.rotate_every", Kind::Number(HOUR, YEAR)),
+    key("keys.publish_before", Kind::Number(1, YEAR)),
+    key("keys.keep_retired", Kind::Number(1, 5 * YEAR)),
     key("tls.certificate", Kind::Path),
     key("tls.private_key", Kind::Path),
     key("log.format", Kind::Choice(&["auto", "human", "json"])),
@@ -133,8 +137,9 @@ impl Key {
     pub(super) fn variable(&self) -> Option<String> {
         match self.path {
             "scopes" | "clients" => None,
-            // The one that every deployment sets, so it is short.
+            // The one that every deployment sets, so it is short; and the one that replaces it.
             "keys.master_key" => Some("TESSERA_MASTER_KEY".to_owned()),
+            "keys.accepted_master_key" => Some("TESSERA_ACCEPTED_MASTER_KEY".to_owned()),
             path => Some(format!("TESSERA_{}", path.replace('.', "_").to_uppercase())),
         }
     }
@@ -198,6 +203,8 @@ mod tests {
         config.metrics_listen = Some(config.listen);
         config.redis.url = Some(String::new());
         config.keys.master_key = Some(String::new());
+        config.keys.accepted_master_key = Some(String::new());
+        config.keys.keep_retired = Some(1);
         config.tls.certificate = Some("x".into());
         config.tls.private_key = Some("x".into());
         let mut paths = BTreeSet::new();

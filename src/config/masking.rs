@@ -55,8 +55,15 @@ impl fmt::Debug for Redis {
 
 impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { master_key, master_key_path } = self;
-        f.debug_struct("Keys").field("master_key", &mask(master_key)).field("master_key_path", master_key_path).finish()
+        let Self { master_key, accepted_master_key, master_key_path, rotate_every, publish_before, keep_retired } = self;
+        f.debug_struct("Keys")
+            .field("master_key", &mask(master_key))
+            .field("accepted_master_key", &mask(accepted_master_key))
+            .field("master_key_path", master_key_path)
+            .field("rotate_every", rotate_every)
+            .field("publish_before", publish_before)
+            .field("keep_retired", keep_retired)
+            .finish()
     }
 }
 
@@ -90,10 +97,11 @@ mod tests {
         config.database.url = "postgres://u:topsecret@db/t".to_owned();
         config.redis.url = Some("redis://:topsecret@cache".to_owned());
         config.keys.master_key = Some("topsecret".to_owned());
+        config.keys.accepted_master_key = Some("topsecret".to_owned());
         let client_secret = Some("topsecret".to_owned());
         config.clients.push(DeclaredClient { client_id: "app".to_owned(), client_secret, metadata: ClientMetadata::default() });
         let printed = format!("{config:?}");
         assert!(!printed.contains("topsecret"), "{printed}");
-        assert_eq!(printed.matches(MASK).count(), 4);
+        assert_eq!(printed.matches(MASK).count(), 5);
     }
 }

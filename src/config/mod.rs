@@ -4,6 +4,7 @@
 mod client_rules;
 mod environment;
 mod file;
+mod key_rules;
 mod keys;
 mod load;
 mod masking;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::client::{ClientMetadata, PkcePolicy};
 
 pub use client_rules::{STANDARD_SCOPES, check_client};
+pub use key_rules::{JWKS_MAX_AGE, REPLICAS_DIFFER};
 pub use load::{Effective, Source, load};
 pub use problem::{ConfigError, Problem};
 
@@ -90,8 +92,18 @@ pub struct Keys {
     /// The key-encryption key, 256 bits in base64url; secret. Usually `TESSERA_MASTER_KEY` or `TESSERA_MASTER_KEY_FILE`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub master_key: Option<String>,
+    /// Opens what was sealed under it and seals nothing: the new key before a change of `master_key`, and the old one after it. Secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accepted_master_key: Option<String>,
     /// Where the key-encryption key of an embedded installation is kept: made on first start.
     pub master_key_path: PathBuf,
+    /// How long a signing key signs.
+    pub rotate_every: u32,
+    /// A successor must have been published at least this long before it signs.
+    pub publish_before: u32,
+    /// How long a key that signs no more stays published. Worked out (`Config::keep_retired`) when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep_retired: Option<u32>,
 }
 
 /// `[tls]`: both or neither.
@@ -263,7 +275,14 @@ impl Default for Redis {
 
 impl Default for Keys {
     fn default() -> Self {
-        Self { master_key: None, master_key_path: PathBuf::from("keys/master.key") }
+        Self {
+            master_key: None,
+            accepted_master_key: None,
+            master_key_path: PathBuf::from("keys/master.key"),
+            rotate_every: 30 * 86_400,
+            publish_before: 86_400,
+            keep_retired: None,
+        }
     }
 }
 

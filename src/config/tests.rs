@@ -179,6 +179,20 @@ fn values_must_make_sense_beside_each_other() {
         ("[database]\nurl = \"mysql://h/d\"", "tessera.toml:2: database.url: is not the URL of a database"),
         ("[redis]\nurl = \"http://h\"", "tessera.toml:2: redis.url: is not the URL of a Redis server"),
         ("[keys]\nmaster_key = \"AAAA\"", "tessera.toml:2: keys.master_key: is not 32 bytes"),
+        ("[keys]\npublish_before = 659", "tessera.toml:2: keys.publish_before: 659 is too short: resource servers may keep"),
+        ("[keys]\npublish_before = 2592000", "tessera.toml:2: keys.publish_before: 2592000 is not less than keys.rotate_every"),
+        ("[keys]\nrotate_every = 86400", "default: keys.publish_before: 86400 is not less than keys.rotate_every"),
+        ("[keys]\nkeep_retired = 3689", "tessera.toml:2: keys.keep_retired: 3689 is too short: a token of a client may live"),
+        ("[tokens]\nleeway = 300\n[keys]\nkeep_retired = 3959", "tessera.toml:4: keys.keep_retired: 3959 is too short"),
+        (
+            "[keys]\nrotate_every = 7200\npublish_before = 3600\nkeep_retired = 115201",
+            "tessera.toml:4: keys.keep_retired: 115201 is too long: 17 keys",
+        ),
+        (
+            "[keys]\nmaster_key = \"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8\"\naccepted_master_key = \"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\"",
+            "tessera.toml:3: keys.accepted_master_key: is the same key as keys.master_key",
+        ),
+        ("[keys]\naccepted_master_key = \"AAAA\"", "tessera.toml:2: keys.accepted_master_key: is not 32 bytes"),
         ("name = \" \"", "tessera.toml:1: name: must have 1 to 100 characters"),
         ("[[scopes]]\nname = \"email\"\ndescription = \"x\"", "tessera.toml:1: scopes[0].name: email is a standard scope"),
         ("[[scopes]]\nname = \"a b\"\ndescription = \"x\"", "tessera.toml:1: scopes[0].name: must be one word"),
@@ -289,6 +303,7 @@ fn the_example_states_the_defaults() {
     assert!(
         config.metrics_listen.take().is_some() && config.redis.url.take().is_some() && config.keys.master_key.take().is_some()
     );
+    assert!(config.keys.accepted_master_key.take().is_some() && config.keys.keep_retired.take().is_some());
     assert!(config.tls.certificate.take().is_some() && config.tls.private_key.take().is_some());
     assert_eq!(config, Config::default());
 }

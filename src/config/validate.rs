@@ -8,7 +8,7 @@ use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
 use url::{Host, Url};
 
 use super::client_rules::{STANDARD_SCOPES, check_client};
-use super::{Config, CustomScope, Passwords};
+use super::{Config, CustomScope, Passwords, key_rules};
 use crate::model::ScopeSet;
 
 /// Claims that the protocol itself puts into tokens or userinfo, which a custom scope must not replace.
@@ -55,6 +55,10 @@ pub(super) fn validate(config: &Config, warnings: &mut Vec<String>) -> Vec<(Stri
     check("redis.url", config.redis.url.as_deref().map_or(Ok(()), redis_url));
     check("redis.prefix", redis_prefix(&config.redis.prefix));
     check("keys.master_key", config.keys.master_key.as_deref().map_or(Ok(()), master_key));
+    check("keys.accepted_master_key", config.keys.accepted_master_key.as_deref().map_or(Ok(()), master_key));
+    check("keys.accepted_master_key", key_rules::accepted_master_key(&config.keys));
+    check("keys.publish_before", key_rules::publish_before(config));
+    check("keys.keep_retired", key_rules::keep_retired(config));
     check(
         "tls.certificate",
         both_or_neither(config.tls.certificate.is_none() && config.tls.private_key.is_some(), "certificate"),
@@ -77,7 +81,7 @@ pub(super) fn validate(config: &Config, warnings: &mut Vec<String>) -> Vec<(Stri
     problems
 }
 
-fn refuse_if(wrong: bool, what: &str) -> Result<(), String> {
+pub(super) fn refuse_if(wrong: bool, what: &str) -> Result<(), String> {
     if wrong { Err(what.to_owned()) } else { Ok(()) }
 }
 

@@ -26,13 +26,18 @@ const RSA_BITS: usize = 2048;
 /// If the key cannot be made or sealed, which means that the machine is broken.
 pub fn generate(alg: Algorithm, kek: &KeyEncryptionKey, state: KeyState, now: Timestamp) -> Result<SigningKey, KeyError> {
     let der = private_key(alg).ok_or(KeyError::Generate)?;
-    let jwk = public_jwk(alg, &der).ok_or(KeyError::Generate)?;
-    Ok(SigningKey {
+    sealed(alg, &der, kek, state, now).ok_or(KeyError::Generate)
+}
+
+/// A private key in PKCS#8 DER as it is stored, in `state` since `now`; `None` if it is not one for `alg`.
+pub(super) fn sealed(alg: Algorithm, der: &[u8], kek: &KeyEncryptionKey, state: KeyState, now: Timestamp) -> Option<SigningKey> {
+    let jwk = public_jwk(alg, der)?;
+    Some(SigningKey {
         kid: jwk.get("kid").and_then(Value::as_str).unwrap_or_default().to_owned(),
         alg,
         state,
         public_jwk: Value::Object(jwk).to_string(),
-        private_jwe: kek.seal(&der).map_err(|_| KeyError::Generate)?,
+        private_jwe: kek.seal(der).ok()?,
         created_at: now,
         activated_at: (state == KeyState::Active).then_some(now),
         retired_at: (state == KeyState::Retiring).then_some(now),

@@ -2,15 +2,13 @@
 //! A sealed value is a compact JWE, `dir` with `A256GCM` (RFC 7516, RFC 7518 §4.5 and §5.3). This is not for what others send.
 
 use std::fmt;
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use josekit::jwe::JweContentEncryption;
 use josekit::jwe::enc::A256GCM;
+use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use crate::model::secret::random_bytes;
@@ -18,13 +16,16 @@ use crate::model::secret::random_bytes;
 const KEY_BYTES: usize = 32;
 const IV_BYTES: usize = 12;
 const TAG_BYTES: usize = 16;
-/// Longer than any file that could hold a key: what else the path names is not read into memory.
-const MAX_FILE_BYTES: u64 = 1024;
 /// The one protected header that is written, and the only one that is accepted: no other `alg` or `enc`, no `zip`, no `crit`.
 const HEADER: &str = r#"{"alg":"dir","enc":"A256GCM"}"#;
 
-/// A 256-bit key that seals other secrets. Wiped from memory when dropped, never printed.
-pub struct KeyEncryptionKey(Zeroizing<[u8; KEY_BYTES]>);
+/// A 256-bit key that seals other secrets, and perhaps a second one that only opens: while the key is being changed, values are met
+/// that were sealed under either. Wiped from memory when dropped, never printed.
+#[derive(Clone)]
+pub struct KeyEncryptionKey {
+    current: Zeroizing<[u8; KEY_BYTES]>,
+    accepted: Option<Zeroizing<[u8; KEY_BYTES]>>,
+}
 
 /// Why there is no usable key-encryption key. Meant for the operator; holds no part of a key.
 #[derive(Debug, thiserror::Error)]
@@ -53,7 +54,7 @@ pub enum SealError {
 impl KeyEncryptionKey {
     /// A new random key.
     pub fn random() -> Self {
-        Self(Zeroizing::new(random_bytes()))
+        Self::of(random_bytes())
     }
 
     /// The key from its text form, base64url (43 characters). Padding and white space around it are ignored.
@@ -63,42 +64,50 @@ impl KeyEncryptionKey {
     pub fn from_base64url(text: &str) -> Result<Self, KekError> {
         let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(text.trim().trim_end_matches('=')).map_err(|_| KekError::Encoding)?);
         let key = <[u8; KEY_BYTES]>::try_from(bytes.as_slice()).map_err(|_| KekError::Encoding)?;
-        Ok(Self(Zeroizing::new(key)))
+        Ok(Self::of(key))
     }
 
-    /// The key from the file at `path`. If there is no such file, makes a new key and writes it there with mode 0600 (missing
-    /// folders are made with mode 0700). An existing file is never changed. If two processes start at once, both get the same key.
-    ///
-    /// # Errors
-    /// If group or others may read the file, if it holds no key, or if it can be neither read nor made.
-    pub fn read_or_create(path: &Path) -> Result<Self, KekError> {
-        let failed = |action| move |source| KekError::File { action, path: path.to_owned(), source };
-        match File::open(path) {
-            Ok(file) => return Self::read(file, path),
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => return Err(failed("read")(error)),
-        }
-        create(path, &Self::random()).map_err(failed("create"))?;
-        // Read back, since another process may have been first.
-        Self::read(File::open(path).map_err(failed("read"))?, path)
+    fn of(key: [u8; KEY_BYTES]) -> Self {
+        Self { current: Zeroizing::new(key), accepted: None }
     }
 
-    fn read(file: File, path: &Path) -> Result<Self, KekError> {
-        let failed = |source| KekError::File { action: "read", path: path.to_owned(), source };
-        // Of the open file, so that what was checked is what is read.
-        let mode = file.metadata().map_err(failed)?.mode() & 0o7777;
-        if mode & 0o077 != 0 {
-            return Err(KekError::Permissions { path: path.to_owned(), mode });
-        }
-        let mut text = Zeroizing::new(String::with_capacity(64));
-        file.take(MAX_FILE_BYTES).read_to_string(&mut text).map_err(failed)?;
-        Self::from_base64url(&text).map_err(|_| KekError::FileContent { path: path.to_owned() })
+    /// This key, which also opens what was sealed under `other`.
+    #[must_use]
+    pub fn accepting(self, other: Self) -> Self {
+        Self { current: self.current, accepted: Some(other.current) }
     }
 
-    fn to_base64url(&self) -> Zeroizing<String> {
+    /// The same two keys, the other way round; `None` if there is but one.
+    pub fn swapped(&self) -> Option<Self> {
+        Some(Self { current: self.accepted.clone()?, accepted: Some(self.current.clone()) })
+    }
+
+    /// This key without the second one.
+    #[must_use]
+    pub fn alone(&self) -> Self {
+        Self { current: self.current.clone(), accepted: None }
+    }
+
+    /// Whether there is a second key.
+    pub fn accepts_another(&self) -> bool {
+        self.accepted.is_some()
+    }
+
+    /// Whether both seal and open the same.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let accepted = match (&self.accepted, &other.accepted) {
+            (None, None) => true,
+            (Some(one), Some(two)) => one.as_slice().ct_eq(two.as_slice()).into(),
+            _ => false,
+        };
+        bool::from(self.current.as_slice().ct_eq(other.current.as_slice())) && accepted
+    }
+
+    /// The text form of the key that seals.
+    pub(super) fn to_base64url(&self) -> Zeroizing<String> {
         // Room for the line feed of the file: a string that grows leaves its old, unwiped copy behind.
         let mut text = Zeroizing::new(String::with_capacity(KEY_BYTES * 4 / 3 + 4));
-        URL_SAFE_NO_PAD.encode_string(self.0.as_slice(), &mut text);
+        URL_SAFE_NO_PAD.encode_string(self.current.as_slice(), &mut text);
         text
     }
 
@@ -111,36 +120,54 @@ impl KeyEncryptionKey {
         // Random 96-bit initialisation vectors are safe for 2^32 values under one key (NIST SP 800-38D §8.3): far more than we seal.
         let iv = random_bytes::<IV_BYTES>();
         let (ciphertext, tag) =
-            A256GCM.encrypt(self.0.as_slice(), Some(&iv), secret, header.as_bytes()).map_err(|_| SealError::Seal)?;
+            A256GCM.encrypt(self.current.as_slice(), Some(&iv), secret, header.as_bytes()).map_err(|_| SealError::Seal)?;
         let tag = tag.ok_or(SealError::Seal)?;
         let [iv, ciphertext, tag] = [&iv[..], &ciphertext, &tag].map(|part| URL_SAFE_NO_PAD.encode(part));
         Ok(format!("{header}..{iv}.{ciphertext}.{tag}"))
     }
 
-    /// Decrypts what `seal` made.
-    ///
-    /// josekit would accept a shortened tag and unpack a `zip` without bound, so everything but the ciphertext is checked here
-    /// first: exactly our header, no encrypted key, 12 bytes of initialisation vector, 16 bytes of tag.
+    /// Decrypts what `seal` made, under this key or the second one.
     ///
     /// # Errors
     /// `SealError::Open`, whatever was wrong.
     pub fn open(&self, sealed: &str) -> Result<Zeroizing<Vec<u8>>, SealError> {
-        let mut parts = sealed.split('.');
-        let (Some(header), Some(""), Some(iv), Some(ciphertext), Some(tag), None) =
-            (parts.next(), parts.next(), parts.next(), parts.next(), parts.next(), parts.next())
-        else {
-            return Err(SealError::Open);
-        };
-        let decode = |part| URL_SAFE_NO_PAD.decode(part).map_err(|_| SealError::Open);
-        let (protected, iv, ciphertext, tag) = (decode(header)?, decode(iv)?, decode(ciphertext)?, decode(tag)?);
-        if protected != HEADER.as_bytes() || iv.len() != IV_BYTES || tag.len() != TAG_BYTES {
-            return Err(SealError::Open);
+        let opened = open_with(&self.current, sealed);
+        match &self.accepted {
+            Some(accepted) => opened.or_else(|_| open_with(accepted, sealed)),
+            None => opened,
         }
-        A256GCM
-            .decrypt(self.0.as_slice(), Some(&iv), &ciphertext, header.as_bytes(), Some(&tag))
-            .map(Zeroizing::new)
-            .map_err(|_| SealError::Open)
     }
+
+    /// The secret in `sealed` sealed anew, or `None` if it is sealed under the current key already.
+    ///
+    /// # Errors
+    /// `SealError::Open` if no key opens it.
+    pub fn reseal(&self, sealed: &str) -> Result<Option<String>, SealError> {
+        if open_with(&self.current, sealed).is_ok() {
+            return Ok(None);
+        }
+        self.seal(&self.open(sealed)?).map(Some)
+    }
+}
+
+/// josekit would accept a shortened tag and unpack a `zip` without bound, so everything but the ciphertext is checked here first:
+/// exactly our header, no encrypted key, 12 bytes of initialisation vector, 16 bytes of tag.
+fn open_with(key: &[u8; KEY_BYTES], sealed: &str) -> Result<Zeroizing<Vec<u8>>, SealError> {
+    let mut parts = sealed.split('.');
+    let (Some(header), Some(""), Some(iv), Some(ciphertext), Some(tag), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Err(SealError::Open);
+    };
+    let decode = |part| URL_SAFE_NO_PAD.decode(part).map_err(|_| SealError::Open);
+    let (protected, iv, ciphertext, tag) = (decode(header)?, decode(iv)?, decode(ciphertext)?, decode(tag)?);
+    if protected != HEADER.as_bytes() || iv.len() != IV_BYTES || tag.len() != TAG_BYTES {
+        return Err(SealError::Open);
+    }
+    A256GCM
+        .decrypt(key.as_slice(), Some(&iv), &ciphertext, header.as_bytes(), Some(&tag))
+        .map(Zeroizing::new)
+        .map_err(|_| SealError::Open)
 }
 
 impl fmt::Debug for KeyEncryptionKey {
@@ -149,43 +176,8 @@ impl fmt::Debug for KeyEncryptionKey {
     }
 }
 
-/// Writes `key` under a temporary name and links it to `path`, so that a whole file appears there at once, and only if there was none.
-fn create(path: &Path, key: &KeyEncryptionKey) -> std::io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    let mut text = key.to_base64url();
-    text.push('\n');
-    let temporary = folder.join(format!(".master-key-{}", crate::model::secret::new_id()));
-    if let Err(error) = write_new(&temporary, text.as_bytes()) {
-        // Half a file is of no use, and that it could not be written is what the operator needs to know.
-        let _ = fs::remove_file(&temporary);
-        return Err(error);
-    }
-    let linked = match fs::hard_link(&temporary, path) {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-        // Some file systems have no hard links. Written in place, the file is still never overwritten.
-        Err(_) => match write_new(path, text.as_bytes()) {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-            written => written,
-        },
-        Ok(()) => Ok(()),
-    };
-    fs::remove_file(&temporary)?;
-    linked?;
-    // The name must survive a power failure before anything is sealed under the key.
-    File::open(folder)?.sync_all()
-}
-
-fn write_new(path: &Path, content: &[u8]) -> std::io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(content)?;
-    file.sync_all()
-}
-
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     fn changed(sealed: &str, part: usize, change: impl Fn(Vec<u8>) -> Vec<u8>) -> String {
@@ -204,9 +196,28 @@ mod tests {
     }
 
     #[test]
+    fn a_second_key_opens_and_never_seals() {
+        let (old, new) = (KeyEncryptionKey::random(), KeyEncryptionKey::random());
+        let both = new.clone().accepting(old.clone());
+        let sealed = old.seal(b"secret").unwrap();
+        assert_eq!(both.open(&sealed).unwrap().as_slice(), b"secret");
+        assert!(new.open(&both.seal(b"secret").unwrap()).is_ok() && old.open(&both.seal(b"secret").unwrap()).is_err());
+        let resealed = both.reseal(&sealed).unwrap().unwrap();
+        assert_eq!(new.open(&resealed).unwrap().as_slice(), b"secret");
+        assert_eq!(both.reseal(&resealed), Ok(None), "once is enough");
+        assert_eq!(both.alone().open(&sealed), Err(SealError::Open));
+        assert_eq!(both.reseal(&KeyEncryptionKey::random().seal(b"secret").unwrap()), Err(SealError::Open));
+        let swapped = both.swapped().unwrap();
+        assert!(old.open(&swapped.seal(b"secret").unwrap()).is_ok() && swapped.open(&resealed).is_ok());
+        assert!(new.swapped().is_none() && both.is_same(&swapped.swapped().unwrap()) && !both.is_same(&swapped));
+        assert!(!both.is_same(&new) && new.is_same(&both.alone()));
+        assert!(!format!("{both:?}").contains(both.to_base64url().as_str()));
+    }
+
+    #[test]
     fn a_sealed_value_is_a_jwe_that_josekit_reads() {
         let kek = KeyEncryptionKey::random();
-        let decrypter = josekit::jwe::Dir.decrypter_from_bytes(kek.0.as_slice()).unwrap();
+        let decrypter = josekit::jwe::Dir.decrypter_from_bytes(kek.current.as_slice()).unwrap();
         let (payload, _) = josekit::jwe::deserialize_compact(&kek.seal(b"secret").unwrap(), &decrypter).unwrap();
         assert_eq!(payload, b"secret");
     }
@@ -247,66 +258,11 @@ mod tests {
         let key = KeyEncryptionKey::random();
         let text = key.to_base64url();
         for same in [format!("{}\n", *text), format!("{}=", *text)] {
-            assert_eq!(*KeyEncryptionKey::from_base64url(&same).unwrap().0, *key.0);
+            assert_eq!(*KeyEncryptionKey::from_base64url(&same).unwrap().current, *key.current);
         }
         for wrong in ["", "short", &text[1..], &format!("{}A", *text), &format!("={}", *text), &"!".repeat(43)] {
             assert!(matches!(KeyEncryptionKey::from_base64url(wrong), Err(KekError::Encoding)), "{wrong}");
         }
         assert!(!format!("{key:?}").contains(text.as_str()));
-    }
-
-    #[test]
-    fn a_key_file_is_made_once_and_for_its_owner_only() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("new/keys/master.key");
-        let first = KeyEncryptionKey::read_or_create(&path).unwrap();
-        let content = fs::read(&path).unwrap();
-        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
-        assert_eq!(fs::metadata(path.parent().unwrap()).unwrap().mode() & 0o777, 0o700);
-        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "no temporary file stays");
-        let second = KeyEncryptionKey::read_or_create(&path).unwrap();
-        assert_eq!(*first.0, *second.0);
-        assert_eq!(fs::read(&path).unwrap(), content);
-    }
-
-    #[test]
-    fn starting_together_gives_one_key() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("keys/master.key");
-        let start = std::sync::Barrier::new(8);
-        let keys: Vec<[u8; 32]> = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..8)
-                .map(|_| {
-                    scope.spawn(|| {
-                        start.wait();
-                        *KeyEncryptionKey::read_or_create(&path).unwrap().0
-                    })
-                })
-                .collect();
-            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
-        });
-        assert!(keys.windows(2).all(|pair| pair[0] == pair[1]));
-    }
-
-    #[test]
-    fn an_exposed_or_broken_file_is_refused_and_left_alone() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("master.key");
-        KeyEncryptionKey::read_or_create(&path).unwrap();
-        for mode in [0o640, 0o604, 0o620, 0o660] {
-            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-            let error = KeyEncryptionKey::read_or_create(&path).unwrap_err();
-            assert!(matches!(error, KekError::Permissions { .. }) && error.to_string().contains("chmod 600"), "{error}");
-        }
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-        for broken in ["", "not a key", &"A".repeat(2000)] {
-            fs::write(&path, broken).unwrap();
-            assert!(matches!(KeyEncryptionKey::read_or_create(&path), Err(KekError::FileContent { .. })));
-            assert_eq!(fs::read_to_string(&path).unwrap(), broken);
-        }
-        assert!(matches!(
-            KeyEncryptionKey::read_or_create(folder.path()),
-            Err(KekError::File { .. } | KekError::Permissions { .. })
-        ));
     }
 }

@@ -4,8 +4,10 @@
 mod assertion;
 mod claims;
 mod generate;
+mod import;
 mod jws;
 mod kek;
+mod key_file;
 mod public_key;
 mod sign;
 mod strict_json;
@@ -27,6 +29,7 @@ use sha2::{Digest, Sha256};
 pub use assertion::{ASSERTION_ALGS, validate_jwks, verify_with_jwks};
 pub use claims::{ClaimError, ClaimRules, check_claims};
 pub use generate::generate;
+pub use import::{ImportError, ImportedKey, import};
 pub use jws::{MAX_TOKEN_BYTES, VerifyError};
 pub use kek::{KekError, KeyEncryptionKey, SealError};
 pub use verify::{PublicKeys, PublicKeysError, Verified};
@@ -62,8 +65,8 @@ pub struct KeySet {
     public: PublicKeys,
     jwks: Bytes,
     etag: HeaderValue,
-    /// Which stored keys these are.
-    loaded: Vec<(String, KeyState)>,
+    /// The stored keys that these are, the revoked ones too.
+    stored: Vec<SigningKey>,
 }
 
 /// Why keys cannot be used. Meant for the operator and the log.
@@ -95,7 +98,7 @@ impl KeySet {
     /// # Errors
     /// If `kek` does not open a key, if a key is damaged, or if its public half is not the one stored.
     pub fn load(keys: &[SigningKey], kek: &KeyEncryptionKey) -> Result<KeySet, KeyError> {
-        let loaded = states(keys);
+        let stored = keys.to_vec();
         let mut keys: Vec<&SigningKey> = keys.iter().filter(|key| key.state != KeyState::Revoked).collect();
         keys.sort_by_key(|key| (publication_rank(key.state), key.alg, key.created_at, key.kid.as_str()));
         let mut set = KeySet {
@@ -104,7 +107,7 @@ impl KeySet {
             public: PublicKeys::default(),
             jwks: Bytes::new(),
             etag: HeaderValue::from_static("\"\""),
-            loaded,
+            stored,
         };
         let mut published = Vec::with_capacity(keys.len());
         for key in keys {
@@ -152,9 +155,15 @@ impl KeySet {
         self.public.verify(token, typ)
     }
 
-    /// Whether these keys are the stored ones as they are now.
+    /// Whether these keys are the stored ones as they are now. That a private half was sealed anew changes nothing here.
     pub fn is_of(&self, keys: &[SigningKey]) -> bool {
-        self.loaded == states(keys)
+        let state = |key: &SigningKey| (key.kid.clone(), key.state);
+        self.stored.iter().map(state).eq(keys.iter().map(state))
+    }
+
+    /// The stored keys that were loaded: what each does, and since when.
+    pub fn stored(&self) -> &[SigningKey] {
+        &self.stored
     }
 
     /// The JWK set (RFC 7517 §5), ready to be sent: active keys first, RS256 before ES256.
@@ -175,10 +184,6 @@ impl KeySet {
         }
         .map(TokenSigner::kid)
     }
-}
-
-fn states(keys: &[SigningKey]) -> Vec<(String, KeyState)> {
-    keys.iter().map(|key| (key.kid.clone(), key.state)).collect()
 }
 
 /// `at_hash` and `c_hash` (OpenID Connect Core §3.1.3.6, §3.3.2.11): the left half of the hash that `alg` uses, in base64url.

@@ -36,6 +36,9 @@ pub enum AuditKind {
     KeyCreated,
     KeyActivated,
     KeyRevoked,
+    KeyImported,
+    KeyDeleted,
+    KeysRewrapped,
 }
 
 /// One audit row. `detail` never holds a secret.

@@ -9,9 +9,10 @@ const PUT_IF_ABSENT: &str = "INSERT INTO installation (name, value) VALUES ($1, 
     ON CONFLICT (name) DO UPDATE SET value = installation.value RETURNING value";
 const PUT: &str =
     "INSERT INTO installation (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+const REPLACE: &str = "UPDATE installation SET value = $3 WHERE name = $1 AND value = $2";
 const TAKE: &str = "DELETE FROM installation WHERE name = $1 AND value = $2";
 
-pub(super) const STATEMENTS: &[&str] = &[GET, PUT_IF_ABSENT, PUT, TAKE];
+pub(super) const STATEMENTS: &[&str] = &[GET, PUT_IF_ABSENT, PUT, REPLACE, TAKE];
 
 /// The value stored under `name`.
 pub async fn get(conn: &mut Conn, name: &str) -> Result<Option<String>, StoreError> {
@@ -29,6 +30,11 @@ pub async fn put_if_absent(tx: &mut Tx, name: &str, value: &str) -> Result<Strin
 pub async fn put(tx: &mut Tx, name: &str, value: &str) -> Result<(), StoreError> {
     execute!(tx, PUT, name, value)?;
     Ok(())
+}
+
+/// Stores `value` under `name`, in place of `old`. `false` if that is not what is stored.
+pub async fn replace(tx: &mut Tx, name: &str, old: &str, value: &str) -> Result<bool, StoreError> {
+    Ok(execute!(tx, REPLACE, name, old, value)? > 0)
 }
 
 /// Removes what is stored under `name` if it is `value`. `false` if it is not: of any number of attempts one succeeds.

@@ -3,7 +3,7 @@
 use super::engine::{execute, fetch_all};
 use super::{Conn, StoreError, Tx};
 use crate::clock::Timestamp;
-use crate::model::{Algorithm, SigningKey};
+use crate::model::{Algorithm, KeyState, SigningKey};
 
 macro_rules! columns {
     () => {
@@ -15,11 +15,13 @@ const INSERT: &str = concat!("INSERT INTO signing_keys (", columns!(), ") VALUES
 const ALL: &str = concat!("SELECT ", columns!(), " FROM signing_keys ORDER BY created_at, kid");
 const RETIRE: &str = "UPDATE signing_keys SET state = 'retiring', retired_at = $2 WHERE alg = $1 AND state = 'active'";
 const ACTIVATE: &str = "UPDATE signing_keys SET state = 'active', activated_at = $2 WHERE kid = $1 AND state = 'upcoming'";
-const SET_STATE_REVOKED: &str =
-    "UPDATE signing_keys SET state = 'revoked', revoked_at = $2 WHERE kid = $1 AND state <> 'revoked'";
-const DELETE_RETIRED: &str = "DELETE FROM signing_keys WHERE state = 'retiring' AND retired_at < $1";
+const SET_STATE_REVOKED: &str = "UPDATE signing_keys SET state = 'revoked', revoked_at = $3 WHERE kid = $1 AND state = $2";
+const DELETE_RETIRED: &str = "DELETE FROM signing_keys WHERE kid = $1 AND state = 'retiring' AND retired_at <= $2";
+const DELETE_UPCOMING: &str = "DELETE FROM signing_keys WHERE kid = $1 AND state = 'upcoming'";
+const RESEAL: &str = "UPDATE signing_keys SET private_jwe = $3 WHERE kid = $1 AND private_jwe = $2";
 
-pub(super) const STATEMENTS: &[&str] = &[INSERT, ALL, RETIRE, ACTIVATE, SET_STATE_REVOKED, DELETE_RETIRED];
+pub(super) const STATEMENTS: &[&str] =
+    &[INSERT, ALL, RETIRE, ACTIVATE, SET_STATE_REVOKED, DELETE_RETIRED, DELETE_UPCOMING, RESEAL];
 
 /// Adds a key. A UNIQUE violation means that an algorithm would have two active keys.
 pub async fn insert(tx: &mut Tx, key: &SigningKey) -> Result<(), StoreError> {
@@ -54,12 +56,22 @@ pub async fn activate(tx: &mut Tx, kid: &str, now: Timestamp) -> Result<bool, St
     Ok(execute!(tx, ACTIVATE, kid, now)? > 0)
 }
 
-/// A key is compromised. `false` if it is unknown or was revoked before.
-pub async fn revoke(tx: &mut Tx, kid: &str, now: Timestamp) -> Result<bool, StoreError> {
-    Ok(execute!(tx, SET_STATE_REVOKED, kid, now)? > 0)
+/// A key that is in this state is compromised. `false` if it is unknown or in another state.
+pub async fn revoke(tx: &mut Tx, kid: &str, state: KeyState, now: Timestamp) -> Result<bool, StoreError> {
+    Ok(execute!(tx, SET_STATE_REVOKED, kid, state, now)? > 0)
 }
 
-/// Forgets keys that stopped signing before `before`: no token of theirs is left.
-pub async fn delete_retired(tx: &mut Tx, before: Timestamp) -> Result<u64, StoreError> {
-    execute!(tx, DELETE_RETIRED, before)
+/// Forgets a key that stopped signing at `until` or before. `false` if there is none such.
+pub async fn delete_retired(tx: &mut Tx, kid: &str, until: Timestamp) -> Result<bool, StoreError> {
+    Ok(execute!(tx, DELETE_RETIRED, kid, until)? > 0)
+}
+
+/// Forgets a key that never signed. `false` if there is none such.
+pub async fn delete_upcoming(tx: &mut Tx, kid: &str) -> Result<bool, StoreError> {
+    Ok(execute!(tx, DELETE_UPCOMING, kid)? > 0)
+}
+
+/// Puts the private half, sealed anew, in place of `sealed`. `false` if that is not what is stored.
+pub async fn reseal(tx: &mut Tx, kid: &str, sealed: &str, resealed: &str) -> Result<bool, StoreError> {
+    Ok(execute!(tx, RESEAL, kid, sealed, resealed)? > 0)
 }

@@ -72,6 +72,8 @@ pub struct Metrics {
     pub revocation_log_age: Gauge,
     /// Sign-ins that wait for a core at this moment.
     pub password_queue: Gauge,
+    /// Age of the active key and time to its rotation, by algorithm (as in `Algorithm::ALL`).
+    signing_keys: [[Gauge; 2]; 2],
 }
 
 impl Metrics {
@@ -114,11 +116,15 @@ impl Metrics {
             rate_limited_by_address: limited("address"),
             denylist_lookups: registry.counter("tessera_denylist_lookups_total", &[]),
             denylist_fallbacks: registry.counter("tessera_denylist_fallbacks_total", &[]),
-            revocation_streams: registry.gauge("tessera_revocation_streams"),
+            revocation_streams: registry.gauge("tessera_revocation_streams", &[]),
             revocation_messages: registry.counter("tessera_revocation_messages_total", &[]),
             revocation_streams_lagged: registry.counter("tessera_revocation_streams_lagged_total", &[]),
-            revocation_log_age: registry.gauge("tessera_revocation_log_age_seconds"),
-            password_queue: registry.gauge("tessera_password_queue"),
+            revocation_log_age: registry.gauge("tessera_revocation_log_age_seconds", &[]),
+            password_queue: registry.gauge("tessera_password_queue", &[]),
+            signing_keys: Algorithm::ALL.map(|alg| {
+                let gauge = |name| registry.gauge(name, &[("alg", alg.as_str())]);
+                [gauge("tessera_signing_key_age_seconds"), gauge("tessera_signing_key_rotation_seconds")]
+            }),
             handle: registry.0.map(|recorder| recorder.handle()),
         }
     }
@@ -147,6 +153,17 @@ impl Metrics {
         for (counter, count) in self.revocations.iter().zip(committed) {
             counter.absolute(*count);
         }
+    }
+
+    /// The active key of `alg` has signed for `age` seconds, and for `rotation` more; that is negative when a rotation is overdue.
+    pub fn signing_key(&self, alg: Algorithm, age: f64, rotation: f64) {
+        let [rs256, es256] = &self.signing_keys;
+        let [ages, rotations] = match alg {
+            Algorithm::Rs256 => rs256,
+            Algorithm::Es256 => es256,
+        };
+        ages.set(age);
+        rotations.set(rotation);
     }
 
     /// All of it in Prometheus' text format; empty when metrics are off.
@@ -190,8 +207,8 @@ impl Registry {
         self.0.as_ref().map_or_else(noop, |recorder| recorder.register_histogram(&key(name, labels), &METADATA))
     }
 
-    fn gauge(&self, name: &'static str) -> Gauge {
-        self.0.as_ref().map_or_else(Gauge::noop, |recorder| recorder.register_gauge(&key(name, &[]), &METADATA))
+    fn gauge(&self, name: &'static str, labels: &[(&'static str, &str)]) -> Gauge {
+        self.0.as_ref().map_or_else(Gauge::noop, |recorder| recorder.register_gauge(&key(name, labels), &METADATA))
     }
 
     fn describe(&self) {
@@ -214,6 +231,8 @@ impl Registry {
             ("tessera_password_queue", "Sign-ins that wait for a core."),
             ("tessera_revocation_streams", "Open streams of the revocation feed."),
             ("tessera_revocation_log_age_seconds", "Since the revocation feed last looked at the log."),
+            ("tessera_signing_key_age_seconds", "Since the active key began to sign."),
+            ("tessera_signing_key_rotation_seconds", "Until its successor takes over; negative when that is overdue."),
         ];
         for (name, text) in gauges {
             recorder.describe_gauge(name.into(), None, text.into());
@@ -240,6 +259,7 @@ mod tests {
         metrics.sign_in_refused.increment(1);
         metrics.password_queue.set(3.0);
         metrics.denylist_lookups.absolute(40);
+        metrics.signing_key(Algorithm::Es256, 60.0, -2.5);
         let text = metrics.render();
         for line in [
             "tessera_access_tokens_issued_total{grant=\"refresh_token\",alg=\"ES256\"} 1",
@@ -248,6 +268,8 @@ mod tests {
             "tessera_revocations_total{kind=\"key\"} 0",
             "tessera_sign_ins_total{outcome=\"refused\"} 1",
             "tessera_password_queue 3",
+            "tessera_signing_key_age_seconds{alg=\"ES256\"} 60",
+            "tessera_signing_key_rotation_seconds{alg=\"ES256\"} -2.5",
             "tessera_denylist_lookups_total 40",
             "# HELP tessera_revocations_total Revocations by kind.",
         ] {

@@ -41,7 +41,7 @@ pub const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("http", &["clock", "config", "error", "model"]),
     ("client_cache", &["clock", "model", "store"]),
     ("root_secret", &["keyring", "model", "store"]),
-    ("lifecycle", &["app", "client_cache", "clock", "config", "keyring", "model", "revocation", "store"]),
+    ("lifecycle", &["app", "client_cache", "clock", "config", "keyring", "model", "revocation", "root_secret", "store"]),
     ("oidc", &["app", "clock", "config", "error", "http", "keyring", "lifecycle", "model", "password", "revocation", "store"]),
     (
         "pages",

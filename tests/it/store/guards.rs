@@ -147,9 +147,12 @@ on_both_engines! {
             assert!(signing_keys::activate(tx, "next", at(2)).await.unwrap());
             assert!(!signing_keys::activate(tx, "next", at(2)).await.unwrap());
             assert!(!signing_keys::activate(tx, "active", at(2)).await.unwrap(), "it is retiring");
-            assert!(signing_keys::revoke(tx, "active", at(3)).await.unwrap());
-            assert!(!signing_keys::revoke(tx, "active", at(3)).await.unwrap());
-            assert!(!signing_keys::revoke(tx, "unknown", at(3)).await.unwrap());
+            assert!(!signing_keys::revoke(tx, "active", KeyState::Active, at(3)).await.unwrap(), "it is retiring");
+            assert!(signing_keys::revoke(tx, "active", KeyState::Retiring, at(3)).await.unwrap());
+            assert!(!signing_keys::revoke(tx, "active", KeyState::Retiring, at(3)).await.unwrap());
+            assert!(!signing_keys::revoke(tx, "unknown", KeyState::Active, at(3)).await.unwrap());
+            assert!(!signing_keys::delete_upcoming(tx, "next").await.unwrap(), "it signs");
+            assert!(!signing_keys::reseal(tx, "next", "another", "anew").await.unwrap(), "somebody was quicker");
         })
         .await;
         let keys = signing_keys::all(&mut db.store.read().await.unwrap()).await.unwrap();

@@ -49,7 +49,11 @@ on_both_engines! {
             assert_eq!(token_families::purge_tokens(tx, at(0)).await.unwrap(), 1);
             assert_eq!(token_families::purge(tx, at(0)).await.unwrap(), 1);
             assert_eq!(clients::purge_assertions(tx, at(0)).await.unwrap(), 1);
-            assert_eq!(signing_keys::delete_retired(tx, at(0)).await.unwrap(), 1);
+            for (name, expires_at) in moments {
+                // `until` is the last moment that goes.
+                assert_eq!(signing_keys::delete_retired(tx, name, JUST_BEFORE).await.unwrap(), expires_at < at(0), "{name}");
+            }
+            assert!(!signing_keys::delete_retired(tx, "signing", at(1)).await.unwrap(), "it signs");
         })
         .await;
         write(&db.store, async |tx| {

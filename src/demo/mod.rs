@@ -109,6 +109,12 @@ impl Demo {
     /// If a socket fails.
     pub async fn run(self, stop: watch::Receiver<bool>) -> anyhow::Result<()> {
         jobs::spawn(&self.app, stop.clone());
+        let (app, mut stopping) = (Arc::clone(&self.app), stop.clone());
+        tokio::spawn(async move {
+            let _ = stopping.wait_for(|stop| *stop).await;
+            // The API would go on listening.
+            app.feed.close();
+        });
         let mut running = JoinSet::new();
         for (server, router) in self.servers {
             running.spawn(server.serve(router, stop.clone(), DRAIN));

@@ -183,41 +183,4 @@ fn check_of(refused: Refused) -> Check {
 }
 
 #[cfg(test)]
-mod tests {
-    use tessera_verifier::Kind;
-
-    use super::*;
-
-    #[test]
-    fn checks_end_at_the_one_that_failed() {
-        let table = [
-            (Refused::Signature, Check::Signature, 1),
-            (Refused::UnknownKey, Check::Signature, 1),
-            (Refused::Unavailable, Check::Signature, 1),
-            (Refused::Revoked(Kind::Kid), Check::Signature, 1),
-            (Refused::Issuer, Check::Issuer, 2),
-            (Refused::Audience, Check::Audience, 3),
-            (Refused::Expired, Check::Time, 4),
-            (Refused::Revoked(Kind::Sid), Check::NotRevoked, 5),
-            (Refused::Inactive, Check::NotRevoked, 5),
-        ];
-        for (refused, check, made) in table {
-            let list = outcomes(Some(&Denied::Token(refused)));
-            let passed: Vec<bool> = list.iter().map(|outcome| outcome["passed"].as_bool().unwrap()).collect();
-            assert_eq!(passed, [vec![true; made - 1], vec![false]].concat(), "{refused}");
-            assert_eq!(list[made - 1], json!({ "check": check, "passed": false, "reason": refused.to_string() }));
-        }
-        assert_eq!(outcomes(Some(&Denied::Scope(SCOPE))).len(), ORDER.len());
-        assert_eq!(outcomes(None).len(), ORDER.len());
-        assert!(outcomes(Some(&Denied::NoToken)).is_empty());
-    }
-
-    #[tokio::test]
-    async fn before_the_provider_is_known_every_token_is_refused_for_the_moment() {
-        let server = ResourceServer::new("http://localhost:1", "http://localhost:2", "api", Secret::random());
-        let headers = HeaderMap::from_iter([(axum::http::header::AUTHORIZATION, HeaderValue::from_static("Bearer a.b.c"))]);
-        let response = notes(State(Arc::new(server)), headers).await;
-        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
-        assert!(response.headers().contains_key(RETRY_AFTER) && !response.headers().contains_key(WWW_AUTHENTICATE));
-    }
-}
+mod tests;

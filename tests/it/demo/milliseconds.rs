@@ -1,6 +1,7 @@
 //! "Take it back, and count the milliseconds": each of the five ways, by forms and in a browser, and the promise of a second.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use fantoccini::Locator;
 
@@ -109,6 +110,26 @@ async fn browsers_measure_one_after_the_other() {
         assert!(shown.unwrap().0 <= PROMISE_MS);
     }
     Arc::into_inner(demo).unwrap().stop().await;
+}
+
+#[tokio::test]
+async fn what_was_begun_is_finished_once_even_if_the_browser_goes_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let demo = Demo::start(folder.path(), free_ports()).await;
+    let mut person = Person::new();
+    person.sign_in(&demo, PASSWORD, &[("notes", "yes")]).await;
+    let csrf = between(&person.page, "name=\"csrf\" value=\"", "\"").unwrap();
+    let send = |deed| person.client.post(demo.app("/take-back")).form(&[("csrf", csrf.as_str()), ("deed", deed)]).send();
+    // Pressed twice, and given up: whichever came first is done, the other is not.
+    let (first, second) = (send("disable-client"), send("disable-client"));
+    let _ = tokio::time::timeout(Duration::from_millis(100), futures_util::future::join(first, second)).await;
+    while !person.page.contains("id=\"measured\"") {
+        person.open(&demo.app("/")).await;
+    }
+    assert!(person.shown("disable-client").0 <= PROMISE_MS);
+    assert_eq!(person.page.matches("Disable the client: refused").count(), 2, "one line of history, and the newest finding");
+    assert_eq!(person.press(&demo, "refresh").await, "Refreshed the tokens", "the client is enabled again");
+    demo.stop().await;
 }
 
 #[tokio::test]

@@ -180,8 +180,11 @@ async fn every_button_of_the_demo_does_what_it_says() {
 async fn call(demo: &Demo, token: Option<&str>) -> (StatusCode, String) {
     let client = reqwest::Client::new();
     let response = loop {
-        let request = client.get(demo.api("/notes"));
-        let response = token.map_or(request.try_clone().unwrap(), |token| request.bearer_auth(token)).send().await.unwrap();
+        let mut request = client.get(demo.api("/notes"));
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        let response = request.send().await.unwrap();
         if response.status() != StatusCode::SERVICE_UNAVAILABLE {
             break response;
         }

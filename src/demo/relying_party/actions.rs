@@ -129,8 +129,8 @@ pub(super) async fn revoke_access_token(State(app): State<Shared>, headers: Head
             if let Some(tokens) = &mut session.tokens {
                 tokens.access_revoked_at.get_or_insert(now);
             }
-            let detail = "It is on the denylist from now on, although its signature stays good. Call the API to see it refused; \
-                          the refresh token still gives a new one.";
+            let detail = "The API hears of it within a second, and refuses it although its signature stays good. The refresh token \
+                          still gives a new one.";
             session.note(Event::new(now, Went::Ended, "Took the access token back", detail));
         }
         Err(reason) => session.note(Event::new(now, Went::Refused, "Could not take the token back", reason)),

@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use fantoccini::Locator;
 
-use super::{Demo, EMAIL, PASSWORD, Person, between, call, free_ports};
+use super::{Demo, EMAIL, PASSWORD, PROMISE, Person, between, call, free_ports};
 use crate::harness::browser::Browser;
 
-/// The product's promise.
-const PROMISE_MS: u64 = 1000;
+const PROMISE_MS: u64 = PROMISE.as_millis() as u64;
 
 /// What the button is called in the form, what on the page, and whether the person has to sign in again afterwards.
 const DEEDS: [(&str, &str, bool); 5] = [

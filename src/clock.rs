@@ -112,6 +112,13 @@ impl Clock {
         }
     }
 
+    /// Moves a manual clock back, as when a clock that ran ahead is set right; does nothing to the system's.
+    pub fn set_back(&self, by: Duration) {
+        if let Source::Manual(at) = &self.0 {
+            at.fetch_sub(micros(by), Ordering::SeqCst);
+        }
+    }
+
     /// Waits until `moment`. A manual clock jumps there instead.
     pub async fn wait_until(&self, moment: Timestamp) {
         match &self.0 {

@@ -79,7 +79,7 @@ fn everything_that_is_wrong_is_said_at_once_and_where() {
         "tessera.toml:2: leeway: there is no such key here; did you mean tokens.leeway?",
         "tessera.toml:3: listen: \"localhost\" is not possible; it must be an address and a port, such as \"127.0.0.1:8000\" or \"[::]:8000\"",
         "tessera.toml:6: tokens.access_token_lifetime: 60 is not possible; it must be a whole number from 300 to 3600",
-        "tessera.toml:7: tokens.leeway: \"x\" is not possible; it must be a whole number from 0 to 300",
+        "tessera.toml:7: tokens.leeway: \"x\" is not possible; it must be a whole number from 0 to 60",
         "tessera.toml:10: tokes.leeway: there is no such key here; did you mean tokens.leeway?",
         "TESSERA_DATABASE_DURABLE: database.durable: \"yes\" is not possible; it must be true or false",
         "TESSERA_LOG_LEVEL: log.level: \"loud\" is not possible; it must be one of error, warn, info, debug, trace",

@@ -1,5 +1,7 @@
 //! A client is registered, changed, given a new secret, disabled, enabled or deleted.
 
+use std::time::Duration;
+
 use serde_json::Map;
 
 use super::{detail, record};
@@ -7,9 +9,12 @@ use crate::app::App;
 use crate::client_cache;
 use crate::clock::Timestamp;
 use crate::config::DeclaredClient;
-use crate::model::{Actor, AuditKind, Client, ClientMetadata, Json, Revocation, Secret};
+use crate::model::{Actor, AuditKind, Client, ClientMetadata, Json, Secret};
 use crate::revocation;
 use crate::store::{StoreError, Tx, clients};
+
+/// How far the clocks of two replicas may differ (docs/operating.md). Tokens of a person fall by `sid` as well, those of a client only by `iat`.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(2);
 
 /// Registers a client. Gives its secret, if its authentication method has one: it is not to be had again.
 pub async fn create(app: &App, actor: &Actor, id: &str, metadata: ClientMetadata) -> Result<Option<Secret>, StoreError> {
@@ -52,10 +57,12 @@ pub async fn rotate_secret(app: &App, actor: &Actor, id: &str, compromised: bool
     let secret = Secret::random();
     let mut tx = app.store.begin().await?;
     clients::set_secret(&mut tx, id, Some(&app.secrets.client_secret_hash(&secret)), now).await?;
-    let revocations = if compromised { vec![cut_off(&mut tx, id, now).await?] } else { Vec::new() };
     record(&mut tx, actor, AuditKind::ClientSecretRotated, format!("client:{id}"), detail("compromised", compromised), now)
         .await?;
-    app.revocations.commit(tx, revocations).await?;
+    match compromised {
+        true => commit_with_cut_off(app, tx, id).await?,
+        false => tx.commit().await?,
+    }
     app.clients.forget(id);
     Ok(secret)
 }
@@ -67,9 +74,8 @@ pub async fn disable(app: &App, actor: &Actor, id: &str) -> Result<bool, StoreEr
     if !clients::set_disabled(&mut tx, id, Some(now), now).await? {
         return Ok(false);
     }
-    let revocation = cut_off(&mut tx, id, now).await?;
     record(&mut tx, actor, AuditKind::ClientDisabled, format!("client:{id}"), Map::new(), now).await?;
-    app.revocations.commit(tx, vec![revocation]).await?;
+    commit_with_cut_off(app, tx, id).await?;
     app.clients.forget(id);
     Ok(true)
 }
@@ -91,12 +97,11 @@ pub async fn enable(app: &App, actor: &Actor, id: &str) -> Result<bool, StoreErr
 pub async fn delete(app: &App, actor: &Actor, id: &str) -> Result<bool, StoreError> {
     let now = app.now();
     let mut tx = app.store.begin().await?;
-    let revocation = cut_off(&mut tx, id, now).await?;
     if !clients::delete(&mut tx, id).await? {
         return Ok(false);
     }
     record(&mut tx, actor, AuditKind::ClientDeleted, format!("client:{id}"), Map::new(), now).await?;
-    app.revocations.commit(tx, vec![revocation]).await?;
+    commit_with_cut_off(app, tx, id).await?;
     app.clients.forget(id);
     Ok(true)
 }
@@ -151,10 +156,19 @@ fn new_client(app: &App, id: &str, metadata: ClientMetadata, secret: Option<&Sec
     }
 }
 
-/// Refuses what the client was given until now. Another replica may know the client as it was for as long as its cache holds
-/// it, so the cut-off lies that much later.
-async fn cut_off(tx: &mut Tx, id: &str, now: Timestamp) -> Result<Revocation, StoreError> {
-    let moment = now + client_cache::FRESH_FOR;
-    clients::set_tokens_not_before(tx, id, moment.seconds_rounded_up(), now).await?;
-    Ok(revocation::client(id, moment))
+/// Commits a change after which the client's tokens from before are refused.
+///
+/// Until the commit every replica gives the client tokens, and for as long as its cache holds the client as it was, by a clock that may
+/// be ahead of ours. So the cut-off lies that much later; and if the commit took so long that this was not enough, another follows.
+async fn commit_with_cut_off(app: &App, mut tx: Tx, id: &str) -> Result<(), StoreError> {
+    loop {
+        let now = app.now();
+        let moment = now + client_cache::FRESH_FOR + CLOCKS_DIFFER;
+        clients::set_tokens_not_before(&mut tx, id, moment.seconds_rounded_up(), now).await?;
+        app.revocations.commit(tx, vec![revocation::client(id, moment)]).await?;
+        if app.now() + client_cache::FRESH_FOR <= moment {
+            return Ok(());
+        }
+        tx = app.store.begin().await?;
+    }
 }

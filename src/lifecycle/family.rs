@@ -87,7 +87,8 @@ pub async fn remove_app(app: &App, actor: &Actor, user_id: &str, client_id: &str
     // Before the families are read: one that a redemption is just making is seen then.
     authorization::delete_pending_codes(&mut tx, user_id, client_id).await?;
     let mut revocations = Vec::new();
-    for family in token_families::live_of_user(&mut tx, user_id, now).await? {
+    // An access token may outlive its family.
+    for family in token_families::live_of_user(&mut tx, user_id, now.minus(revocation::LONGEST_ACCESS_TOKEN)).await? {
         if family.client_id == client_id {
             revocations.extend(end(app, &mut tx, &family, now).await?);
         }

@@ -5,10 +5,11 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 use crate::app::App;
-use crate::keyring::{self, ClaimRules};
+use crate::clock::Timestamp;
+use crate::keyring::{self, ClaimRules, Verified, VerifyError};
 use crate::model::ScopeSet;
 use crate::oidc::mint::ACCESS_TOKEN_TYPE;
-use crate::revocation::{TokenFacts, Verdict};
+use crate::revocation::{self, TokenFacts, Verdict};
 use crate::store::StoreError;
 
 /// A verified access token.
@@ -86,6 +87,28 @@ pub fn verify(app: &App, token: &str) -> Result<AccessToken, Refusal> {
     let verified = app.keyring.current().verify(token, ACCESS_TOKEN_TYPE).map_err(|error| invalid(error.to_string()))?;
     let rules = ClaimRules { issuer: &app.issuer.url, audience: None, now: app.now(), leeway: app.leeway() };
     keyring::check_claims(&verified.claims, &rules).map_err(|error| invalid(error.to_string()))?;
+    read(verified)
+}
+
+/// Verifies a token of ours that is to be taken back: signature, `typ` and `iss`. By the clock of another replica it may be good already
+/// or still, whatever it is by ours, and the key that signed it may have come a moment ago. Nothing, if it is not ours or if nobody can
+/// accept it any more.
+///
+/// # Errors
+/// If the keys cannot be read.
+pub async fn verify_to_revoke(app: &App, token: &str) -> anyhow::Result<Option<AccessToken>> {
+    let mut verified = app.keyring.current().verify(token, ACCESS_TOKEN_TYPE);
+    if matches!(verified, Err(VerifyError::UnknownKey)) {
+        app.reload_keys().await?;
+        verified = app.keyring.current().verify(token, ACCESS_TOKEN_TYPE);
+    }
+    let Ok(verified) = verified else { return Ok(None) };
+    let is_ours = verified.claims.get("iss").and_then(Value::as_str) == Some(&app.issuer.url);
+    let token = read(verified).ok().filter(|_| is_ours);
+    Ok(token.filter(|token| app.now() < Timestamp::from_seconds(token.exp) + revocation::MARGIN))
+}
+
+fn read(verified: Verified) -> Result<AccessToken, Refusal> {
     let text = |name: &str| verified.claims.get(name).and_then(Value::as_str).map(str::to_owned);
     let second = |name: &str| verified.claims.get(name).and_then(Value::as_i64);
     let missing = || Refusal::Invalid("a claim that every access token has is missing".into());

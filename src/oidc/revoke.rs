@@ -14,7 +14,7 @@ use crate::clock::Timestamp;
 use crate::error::{ErrorCode, OAuthError};
 use crate::lifecycle;
 use crate::model::{Actor, Client, Secret};
-use crate::oidc::access_token::{self, Refusal, audience};
+use crate::oidc::access_token::{self, audience};
 use crate::oidc::client_auth;
 use crate::oidc::token::{Peer, actor, form};
 use crate::revocation::Verdict;
@@ -35,11 +35,7 @@ pub async fn post(State(app): State<Arc<App>>, peer: Peer, headers: HeaderMap, b
 }
 
 async fn revoke_access_token(app: &App, client: &Client, actor: &Actor, token: &str) -> Result<(), OAuthError> {
-    let token = match access_token::verify(app, token) {
-        Ok(token) => token,
-        Err(Refusal::Failed(error)) => return Err(error.into()),
-        Err(_) => return Ok(()),
-    };
+    let Some(token) = access_token::verify_to_revoke(app, token).await.map_err(OAuthError::internal)? else { return Ok(()) };
     check_owner(client, &token.client_id)?;
     // Again and again must not fill the log.
     if let Verdict::Refused(_) = app.revocations.check(&token.facts()).await? {

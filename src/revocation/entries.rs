@@ -6,12 +6,12 @@ use crate::clock::{Clock, Timestamp};
 use crate::model::{Json, Revocation, RevocationKind};
 
 /// No access token lives longer (`tokens.access_token_lifetime` and each client's own are at most this).
-const LONGEST_ACCESS_TOKEN: Duration = Duration::from_secs(3600);
+pub const LONGEST_ACCESS_TOKEN: Duration = Duration::from_secs(3600);
 
 /// How long after a token's `exp` its entry stays: the leeway of those who verify it (`tokens.leeway` here, and of receivers of the
 /// feed, both 60 s at most), and a generous remainder for clocks that differ between replicas and for a token that was being minted
 /// while its session was being ended.
-const MARGIN: Duration = Duration::from_secs(120);
+pub const MARGIN: Duration = Duration::from_secs(120);
 
 /// Whoever has stolen a key chooses `exp` at will. Within this time every verifier has fetched a key set without the key many times
 /// over (RFC 7517 says nothing of how long one may be kept; ours, ten minutes).

@@ -15,7 +15,7 @@ mod nudge;
 mod revocations;
 
 pub use denylist::{TokenFacts, Verdict};
-pub use entries::{client, key, session, token, user, wait_to_mint};
+pub use entries::{LONGEST_ACCESS_TOKEN, MARGIN, client, key, session, token, user, wait_to_mint};
 pub use in_redis::connect as connect_redis;
 pub use nudge::listen as listen_to_redis;
 pub use revocations::{Counters, FOLLOW_EVERY, Revocations};

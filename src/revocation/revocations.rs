@@ -16,7 +16,8 @@ use super::in_redis::InRedis;
 use super::nudge::Caller;
 use crate::clock::{Clock, Timestamp};
 use crate::model::{Revocation, RevocationKind};
-use crate::store::{Conn, Store, StoreError, Tx, revocations};
+use crate::store::revocations::{self, Appended};
+use crate::store::{Conn, Store, StoreError, Tx};
 
 /// How often a process looks for what others wrote to the log. A revocation by another process is known this soon even where there is no
 /// Redis to share a denylist in.
@@ -103,15 +104,15 @@ impl Revocations {
     /// # Errors
     /// If the database does not commit. As with every commit, a lost connection can leave it unknown whether it did.
     pub async fn commit(&self, mut tx: Tx, entries: Vec<Revocation>) -> Result<(), StoreError> {
-        let entries = revocations::append(&mut tx, entries).await?;
+        let appended = revocations::append(&mut tx, entries, self.0.clock.now()).await?;
         let this = self.clone();
         let finish = async move {
             tx.commit().await?;
             for (kind, count) in RevocationKind::ALL.iter().zip(&this.0.written) {
-                let written = entries.iter().filter(|entry| entry.kind == *kind).count();
+                let written = appended.entries.iter().filter(|entry| entry.kind == *kind).count();
                 count.fetch_add(written as u64, Ordering::Relaxed);
             }
-            this.0.committed(&entries).await;
+            this.0.committed(&appended).await;
             Ok(())
         };
         match tokio::spawn(finish.in_current_span()).await {
@@ -229,8 +230,8 @@ impl Revocations {
 
 impl Inner {
     /// Entries of this process are in the log: from here on only a denylist that has them is believed.
-    async fn committed(&self, entries: &[Revocation]) {
-        let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return };
+    async fn committed(&self, Appended { after, entries }: &Appended) {
+        let Some(last) = entries.last() else { return };
         self.known_seq.fetch_max(last.seq, Ordering::SeqCst);
         self.grew.notify_one();
         if self.denylist_failed.load(Ordering::Relaxed) {
@@ -241,7 +242,7 @@ impl Inner {
                 caller.call().await;
             }
         };
-        let (applied, ()) = tokio::join!(self.denylist.apply(first.seq - 1, last.seq, entries, self.clock.now()), call);
+        let (applied, ()) = tokio::join!(self.denylist.apply(*after, last.seq, entries, self.clock.now()), call);
         match applied {
             Ok(complete_to) if complete_to >= last.seq => {}
             // Someone else's entry before ours is not there yet. Until it is, SQL answers.
@@ -263,8 +264,9 @@ impl Inner {
             let _ = self.known_seq.compare_exchange(known_before, last, Ordering::SeqCst, Ordering::SeqCst);
         }
         self.known_seq.fetch_max(last, Ordering::SeqCst);
-        self.followed_at.store(now.0, Ordering::SeqCst);
-        match self.catch_up(&mut conn, complete_to, last, now).await? {
+        // What had expired by a clock that was set back is in force again, and may have been left out.
+        let set_back = now + KNOWLEDGE_LASTS < Timestamp(self.followed_at.swap(now.0, Ordering::SeqCst));
+        match self.catch_up(&mut conn, complete_to, last, now, set_back).await? {
             Ok(()) if self.denylist_failed.swap(false, Ordering::Relaxed) => tracing::info!("Redis has the revocations again"),
             Ok(()) => {}
             Err(error) => self.denylist_fails(&error),
@@ -272,19 +274,20 @@ impl Inner {
         Ok(())
     }
 
-    /// Applies what the log has after `complete_to`, in portions.
+    /// Applies what the log has after `complete_to`, in portions; all of it if the denylist knows of more than there is, or the clock was set back.
     async fn catch_up(
         &self,
         conn: &mut Conn,
         complete_to: Result<i64, DenylistError>,
         last: i64,
         now: Timestamp,
+        set_back: bool,
     ) -> Result<Result<(), DenylistError>, StoreError> {
         let mut complete_to = match complete_to {
             Ok(complete_to) => complete_to,
             Err(error) => return Ok(Err(error)),
         };
-        if complete_to > last {
+        if complete_to > last || set_back {
             if let Err(error) = self.denylist.rewind(complete_to).await {
                 return Ok(Err(error));
             }

@@ -4,12 +4,9 @@
 //! the reading of those that it does know.
 
 use super::engine::{execute, fetch_all, fetch_optional};
-use super::{Conn, StoreError, Tx, installation};
+use super::{Conn, StoreError, Tx};
 use crate::clock::Timestamp;
 use crate::model::Revocation;
-
-/// Under what name `installation` keeps the name of the log. It stands in `LAST_SEQ_AND_LOG` too.
-const LOG_NAME: &str = "revocation_log";
 
 macro_rules! columns {
     () => {
@@ -18,10 +15,13 @@ macro_rules! columns {
 }
 
 // The counter's row stays locked until the transaction ends, so the next number is given only after the last one is committed.
-const TAKE_NUMBERS: &str = "UPDATE revocation_counter SET seq = seq + $1 WHERE one = 1 RETURNING seq";
+// Numbers follow the clock where it is ahead of them: a database that was restored from a backup goes on beyond all that it had given
+// and forgotten. Otherwise readers who had seen those numbers (Redis, receivers of the feed) would miss what comes under them now.
+const TAKE_NUMBERS: &str = "UPDATE revocation_counter
+    SET previous = seq, seq = CASE WHEN seq + $1 < $2 THEN $2 ELSE seq + $1 END WHERE one = 1 RETURNING previous, seq";
 const INSERT: &str = concat!("INSERT INTO revocations (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6)");
-const LAST_SEQ_AND_LOG: &str = "SELECT counter.seq, installation.value FROM revocation_counter counter
-    LEFT JOIN installation ON installation.name = 'revocation_log' WHERE counter.one = 1";
+const LAST_SEQ_AND_FACT: &str = "SELECT counter.seq, installation.value FROM revocation_counter counter
+    LEFT JOIN installation ON installation.name = $1 WHERE counter.one = 1";
 const LAST_SEQ: &str = "SELECT seq FROM revocation_counter WHERE one = 1";
 const SINCE: &str = concat!(
     "SELECT ",
@@ -41,21 +41,31 @@ const PURGE: &str =
     "DELETE FROM revocations WHERE seq IN (SELECT seq FROM revocations WHERE expires_at <= $1 ORDER BY expires_at LIMIT 1000)";
 
 pub(super) const STATEMENTS: &[&str] =
-    &[TAKE_NUMBERS, INSERT, LAST_SEQ_AND_LOG, LAST_SEQ, SINCE, FIND_FOR, IS_KEY_REVOKED, PURGE];
+    &[TAKE_NUMBERS, INSERT, LAST_SEQ_AND_FACT, LAST_SEQ, SINCE, FIND_FOR, IS_KEY_REVOKED, PURGE];
 
-/// Appends `entries` and gives them back with their numbers. To be the last thing in its transaction: other writers of the log wait.
-pub async fn append(tx: &mut Tx, mut entries: Vec<Revocation>) -> Result<Vec<Revocation>, StoreError> {
+/// What `append` added to the log.
+#[derive(Debug)]
+pub struct Appended {
+    /// The number of the entry before them.
+    pub after: i64,
+    /// With their numbers.
+    pub entries: Vec<Revocation>,
+}
+
+/// Appends `entries`, whose numbers are not less than `now` in microseconds. To be the last thing in its transaction: other writers of
+/// the log wait.
+pub async fn append(tx: &mut Tx, mut entries: Vec<Revocation>, now: Timestamp) -> Result<Appended, StoreError> {
     if entries.is_empty() {
-        return Ok(entries);
+        return Ok(Appended { after: 0, entries });
     }
     let count = i64::try_from(entries.len()).unwrap_or(i64::MAX);
-    let row: Option<(i64,)> = fetch_optional!(tx, TAKE_NUMBERS, count)?;
-    let (last,) = row.ok_or(StoreError::Sql(sqlx::Error::RowNotFound))?;
+    let row: Option<(i64, i64)> = fetch_optional!(tx, TAKE_NUMBERS, count, now)?;
+    let (after, last) = row.ok_or(StoreError::Sql(sqlx::Error::RowNotFound))?;
     for (seq, entry) in (last - count + 1..).zip(&mut entries) {
         entry.seq = seq;
         execute!(tx, INSERT, seq, entry.kind, &entry.id, entry.not_before, entry.expires_at, &entry.audience)?;
     }
-    Ok(entries)
+    Ok(Appended { after, entries })
 }
 
 /// The number of the last entry that is committed; 0 if there never was one.
@@ -64,19 +74,10 @@ pub async fn last_seq(conn: &mut Conn) -> Result<i64, StoreError> {
     row.map(|(seq,)| seq).ok_or(StoreError::Sql(sqlx::Error::RowNotFound))
 }
 
-/// As `last_seq`, and the name of the log; none if it has not been given one (`name_log`).
-pub async fn last_seq_and_log(conn: &mut Conn) -> Result<(i64, Option<String>), StoreError> {
-    let row: Option<(i64, Option<String>)> = fetch_optional!(conn, LAST_SEQ_AND_LOG)?;
+/// As `last_seq`, and the fact of this installation that has this name, such as what the log is called; none if it is not there.
+pub async fn last_seq_and_fact(conn: &mut Conn, name: &str) -> Result<(i64, Option<String>), StoreError> {
+    let row: Option<(i64, Option<String>)> = fetch_optional!(conn, LAST_SEQ_AND_FACT, name)?;
     row.ok_or(StoreError::Sql(sqlx::Error::RowNotFound))
-}
-
-/// Gives the log the name `fresh` in place of `old`, and gives back the name that it has now: another process may have been quicker.
-/// Its numbers then mean something else than those of the log with the old name.
-pub async fn name_log(tx: &mut Tx, old: Option<&str>, fresh: &str) -> Result<String, StoreError> {
-    if let Some(old) = old {
-        installation::take(tx, LOG_NAME, old).await?;
-    }
-    installation::put_if_absent(tx, LOG_NAME, fresh).await
 }
 
 /// The first `limit` entries after `seq` that are in force at `now`, in order. With `seq` 0: all that are in force.

@@ -10,11 +10,11 @@ use axum::body::Bytes;
 use tokio::sync::broadcast;
 
 use super::catch_up::Portions;
-use super::name_log;
+use super::{end_of_log, name_log};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::error::OAuthError;
-use crate::store::{Store, StoreError, revocations};
+use crate::store::{Store, StoreError};
 
 /// Messages that may wait for a receiver: eight seconds of heartbeats. The specification has it give up after three without progress.
 const BACKLOG: usize = 32;
@@ -97,9 +97,9 @@ impl Feed {
     /// # Errors
     /// If the database does not answer.
     pub async fn open(store: &Store, now: Timestamp) -> Result<Self, StoreError> {
-        let (seq, log) = revocations::last_seq_and_log(&mut store.read().await?).await?;
+        let (seq, log) = end_of_log(&mut store.read().await?).await?;
         let log = match log {
-            Some(log) => log.into(),
+            Some(log) => log,
             None => name_log(store, None).await?,
         };
         Ok(Self {

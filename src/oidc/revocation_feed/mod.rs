@@ -13,6 +13,8 @@ mod follow;
 mod message;
 mod request;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 pub use channel::{Counters, Feed};
 pub use endpoints::{get_feed, get_stream, post_feed, post_stream};
@@ -20,15 +22,18 @@ pub use follow::{Step, run, run_every, step};
 
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::keyring::KeySet;
 use crate::model::Algorithm;
 use crate::model::secret::random_bytes;
-use crate::store::{Conn, Store, StoreError, revocations};
+use crate::store::{Conn, Store, StoreError, installation, revocations};
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+/// Where `installation` keeps the name of the log.
+const LOG_NAME: &str = "revocation_log";
 
 /// The most entries that a message has.
 const PORTION: usize = 10_000;
@@ -45,12 +50,12 @@ struct Look {
 
 /// Learns where the log ends. What is read on `conn` afterwards has everything up to there.
 async fn look(app: &App, conn: &mut Conn, at: Timestamp) -> Result<Look, StoreError> {
-    let (last, log) = revocations::last_seq_and_log(conn).await?;
+    let (last, log) = end_of_log(conn).await?;
     let kid = app.keyring.current().active_kid(Algorithm::Es256).unwrap_or_default().to_owned();
     let revoked_kid = revocations::is_key_revoked(conn, &kid).await?.then_some(kid);
     // Unnamed again only if somebody has just done as docs/operating.md says of a restored database.
     let log = match log {
-        Some(log) => log.into(),
+        Some(log) => log,
         None => name_log(&app.store, None).await?,
     };
     Ok(Look { at, log, last, revoked_kid })
@@ -72,10 +77,21 @@ impl Look {
     }
 }
 
-/// Gives the log a name, or another one in place of `old`.
+/// The number of the log's last entry, and the name of the log, if it has one.
+async fn end_of_log(conn: &mut Conn) -> Result<(i64, Option<Arc<str>>), StoreError> {
+    let (last, name) = revocations::last_seq_and_fact(conn, LOG_NAME).await?;
+    Ok((last, name.map(Arc::from)))
+}
+
+/// Gives the log a name, or another one in place of `old`: its numbers then mean something else than they did. If another process has
+/// been quicker, the name is the one that it gave.
 async fn name_log(store: &Store, old: Option<&str>) -> Result<Arc<str>, StoreError> {
+    let fresh = URL_SAFE_NO_PAD.encode(random_bytes::<12>());
     let mut tx = store.begin().await?;
-    let name = revocations::name_log(&mut tx, old, &URL_SAFE_NO_PAD.encode(random_bytes::<12>())).await?;
+    if let Some(old) = old {
+        installation::take(&mut tx, LOG_NAME, old).await?;
+    }
+    let name = installation::put_if_absent(&mut tx, LOG_NAME, &fresh).await?;
     tx.commit().await?;
     Ok(name.into())
 }

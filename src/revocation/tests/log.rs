@@ -60,10 +60,26 @@ async fn what_is_not_committed_refuses_nothing() {
         let replica = setting.replica(&clock()).await;
         commit(&replica, store, vec![]).await;
         let mut tx = store.begin().await.unwrap();
-        crate::store::revocations::append(&mut tx, vec![token("j")]).await.unwrap();
+        crate::store::revocations::append(&mut tx, vec![token("j")], NOW).await.unwrap();
         drop(tx);
         commit(&replica, store, vec![token("other")]).await;
         assert_eq!(replica.check(&TOKEN).await.unwrap(), Verdict::Accepted);
+    }
+}
+
+#[tokio::test]
+async fn what_a_clock_that_ran_ahead_let_expire_is_in_force_again_when_it_is_set_right() {
+    for setting in settings().await {
+        let store = &setting.test.store;
+        let clock = clock();
+        let replica = setting.replica(&clock).await;
+        commit(&replica, store, vec![token("j")]).await;
+        clock.advance(Duration::from_secs(7_200));
+        replica.follow().await.unwrap();
+        commit(&replica, store, vec![entry(RevocationKind::Token, "another", None)]).await;
+        clock.set_back(Duration::from_secs(7_200));
+        replica.follow().await.unwrap();
+        assert_eq!(replica.check(&TOKEN).await.unwrap(), REFUSED);
     }
 }
 

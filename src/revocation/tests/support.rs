@@ -53,7 +53,7 @@ pub async fn commit(revocations: &Revocations, store: &Store, entries: Vec<Revoc
 /// Appends to the log as another process would.
 pub async fn append_elsewhere(store: &Store, entries: Vec<Revocation>) {
     let mut tx = store.begin().await.unwrap();
-    revocations::append(&mut tx, entries).await.unwrap();
+    revocations::append(&mut tx, entries, NOW).await.unwrap();
     tx.commit().await.unwrap();
 }
 

@@ -52,9 +52,26 @@ fn token(id: &str) -> Revocation {
 
 async fn append_and_commit(store: &Store, entries: Vec<Revocation>) -> Vec<Revocation> {
     let mut tx = store.begin().await.unwrap();
-    let entries = append(&mut tx, entries).await.unwrap();
+    let entries = append(&mut tx, entries, Timestamp(0)).await.unwrap().entries;
     tx.commit().await.unwrap();
     entries
+}
+
+/// A database that was restored from a backup must not give numbers again that readers have seen.
+#[tokio::test]
+async fn numbers_follow_the_clock_and_never_go_back() {
+    for test in test_stores().await {
+        let at = async |now: Timestamp| {
+            let mut tx = test.store.begin().await.unwrap();
+            let appended = append(&mut tx, vec![token("a"), token("b")], now).await.unwrap();
+            tx.commit().await.unwrap();
+            (appended.after, appended.entries.iter().map(|entry| entry.seq).collect::<Vec<_>>())
+        };
+        assert_eq!(at(Timestamp(1_000)).await, (0, vec![999, 1_000]));
+        assert_eq!(at(Timestamp(1_000)).await, (1_000, vec![1_001, 1_002]));
+        assert_eq!(at(Timestamp(5)).await, (1_002, vec![1_003, 1_004]));
+        assert_eq!(at(Timestamp(9_000)).await, (1_004, vec![8_999, 9_000]));
+    }
 }
 
 #[tokio::test]
@@ -64,7 +81,7 @@ async fn numbers_are_contiguous_and_a_rolled_back_one_is_given_again() {
         let first = append_and_commit(store, vec![token("a"), token("b")]).await;
         assert_eq!(first.iter().map(|entry| entry.seq).collect::<Vec<_>>(), [1, 2]);
         let mut dropped = store.begin().await.unwrap();
-        append(&mut dropped, vec![token("lost")]).await.unwrap();
+        append(&mut dropped, vec![token("lost")], Timestamp(0)).await.unwrap();
         drop(dropped);
         assert_eq!(append_and_commit(store, vec![]).await, []);
         let second = append_and_commit(store, vec![token("c")]).await;
@@ -138,7 +155,7 @@ async fn a_reader_beside_eight_writers_misses_nothing() {
             writers.spawn(async move {
                 for round in 0..EACH {
                     let mut tx = store.begin().await.unwrap();
-                    append(&mut tx, vec![token(&format!("{writer}-{round}"))]).await.unwrap();
+                    append(&mut tx, vec![token(&format!("{writer}-{round}"))], Timestamp(0)).await.unwrap();
                     // Between taking a number and committing it others get their chance: this is where a sequence would go wrong.
                     tokio::task::yield_now().await;
                     tx.commit().await.unwrap();

@@ -9,6 +9,7 @@ use tokio::time::timeout;
 
 use super::{installation, tessera, tessera_with};
 use crate::harness::process::{Process, signal};
+use crate::harness::provider::basic;
 use crate::harness::redis::free_port;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -88,6 +89,42 @@ async fn a_request_that_never_ends_does_not_keep_the_provider() {
         }
         assert_eq!(provider.ended().await.success(), signals == 1, "a second signal ends it at once");
     }
+}
+
+/// A stream would go on for minutes. It is ended when the provider is told to stop, so that draining need not wait for it.
+#[tokio::test]
+async fn streams_of_the_revocation_feed_end_when_the_provider_stops() {
+    let folder = installation();
+    let arguments = ["client", "add", "--name", "API", "--resource-server-for", "https://api.example", "--json"];
+    let client = tessera(folder.path(), &arguments).json();
+    let text = |name: &str| client[name].as_str().unwrap().to_owned();
+    let port = free_port();
+    let mut provider = Process::serve(folder.path(), port, &[("TESSERA_DRAIN_TIMEOUT", "3600")]).await;
+    let head = format!(
+        "GET /revocations/stream HTTP/1.1\r\nHost: localhost\r\nAuthorization: {}\r\n\r\n",
+        basic(&text("client_id"), &text("client_secret"))
+    );
+    let mut streams = Vec::new();
+    for _ in 0..3 {
+        let mut stream = BufReader::new(TcpStream::connect(("127.0.0.1", port)).await.unwrap());
+        stream.write_all(head.as_bytes()).await.unwrap();
+        // The first message, and a heartbeat: the provider follows its log.
+        for _ in 0..2 {
+            let mut line = String::new();
+            while !line.starts_with("data: ") {
+                line.clear();
+                assert_ne!(timeout(PATIENCE, stream.read_line(&mut line)).await.unwrap().unwrap(), 0, "it has ended");
+            }
+        }
+        streams.push(stream);
+    }
+    provider.terminate();
+    for mut stream in streams {
+        let mut rest = String::new();
+        timeout(PATIENCE, stream.read_to_string(&mut rest)).await.expect("the stream ends").unwrap();
+        assert!(rest.ends_with("\r\n0\r\n\r\n"), "a whole answer, and not a broken connection: {rest}");
+    }
+    assert!(provider.ended().await.success());
 }
 
 #[tokio::test]

@@ -95,7 +95,7 @@ on_both_engines! {
         let entry = |id: String, expires_at| Revocation { seq: 0, kind: RevocationKind::Token, id, not_before: None, expires_at, audience: None };
         let mut entries: Vec<_> = (0..1_100).map(|number| entry(format!("old{number}"), at(0))).collect();
         entries.push(entry("new".to_owned(), at(1)));
-        write(&db.store, async |tx| revocations::append(tx, entries).await.unwrap()).await;
+        write(&db.store, async |tx| revocations::append(tx, entries, Timestamp(0)).await.unwrap()).await;
         for portion in [1_000, 100, 0] {
             assert_eq!(write(&db.store, async |tx| revocations::purge(tx, at(0)).await.unwrap()).await, portion);
         }
@@ -104,7 +104,7 @@ on_both_engines! {
         assert_eq!(left.iter().map(|entry| entry.seq).collect::<Vec<_>>(), [1_101]);
         drop(conn);
         let next =
-            write(&db.store, async |tx| revocations::append(tx, vec![entry("next".to_owned(), at(1))]).await.unwrap()).await;
-        assert_eq!(next[0].seq, 1_102, "numbers are never given again");
+            write(&db.store, async |tx| revocations::append(tx, vec![entry("next".to_owned(), at(1))], Timestamp(0)).await.unwrap()).await;
+        assert_eq!((next.after, next.entries[0].seq), (1_101, 1_102), "numbers are never given again");
     }
 }

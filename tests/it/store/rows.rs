@@ -210,7 +210,7 @@ on_both_engines! {
                 audit::insert(tx, event).await.unwrap();
             }
             assert_eq!(installation::put_if_absent(tx, "fact", AWKWARD).await.unwrap(), AWKWARD);
-            assert_eq!(revocations::append(tx, entries.clone()).await.unwrap().len(), 5);
+            assert_eq!(revocations::append(tx, entries.clone(), Timestamp(0)).await.unwrap().entries.len(), 5);
         })
         .await;
         let mut conn = db.store.read().await.unwrap();
@@ -233,7 +233,7 @@ on_both_engines! {
             token_families::insert_token(tx, &refresh_token("t", "f")).await.unwrap();
             let entry =
                 Revocation { seq: 0, kind: RevocationKind::User, id: "ada".to_owned(), not_before: Some(1), expires_at: at(1), audience: None };
-            revocations::append(tx, vec![entry]).await.unwrap();
+            revocations::append(tx, vec![entry], Timestamp(0)).await.unwrap();
         })
         .await;
         write(&db.store, async |tx| {

@@ -6,11 +6,14 @@ use axum::Router;
 use axum::body::{Body, BodyDataStream};
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, Request, StatusCode};
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use josekit::jwk::Jwk;
 use josekit::jws::ES256;
 use serde_json::Value;
+use tessera::lifecycle;
+use tessera::model::{Actor, Revocation, RevocationKind};
 use tessera::oidc::revocation_feed;
+use tessera::store::revocations;
 use tokio::time::timeout;
 use tower::ServiceExt;
 
@@ -81,7 +84,6 @@ pub struct Receiver {
 /// One server-sent event.
 #[derive(Debug)]
 pub struct Event {
-    pub id: String,
     pub jws: String,
     pub message: Value,
 }
@@ -110,10 +112,10 @@ impl Receiver {
         let block = self.block().await?;
         let lines: Vec<&str> = block.split('\n').collect();
         let [id, "event: revocations", data] = lines[..] else { panic!("{block:?}") };
-        let (id, jws) = (id.strip_prefix("id: ").unwrap().to_owned(), data.strip_prefix("data: ").unwrap().to_owned());
+        let jws = data.strip_prefix("data: ").unwrap().to_owned();
         let message = claims(&jws);
-        assert_eq!(id, cursor(&message));
-        Some(Event { id, jws, message })
+        assert_eq!(id, format!("id: {}", cursor(&message)));
+        Some(Event { jws, message })
     }
 
     /// The next message.
@@ -125,6 +127,11 @@ impl Receiver {
     pub async fn after_step(&mut self, provider: &Provider) -> Value {
         step(provider).await;
         self.message().await
+    }
+
+    /// Whether nothing was sent, and the stream goes on. What a step publishes is there when the step is done, so this does not wait.
+    pub fn is_quiet(&mut self) -> bool {
+        self.text.is_empty() && self.chunks.next().now_or_never().is_none()
     }
 
     /// Everything up to the next empty line.
@@ -139,4 +146,32 @@ impl Receiver {
             self.text.push_str(std::str::from_utf8(&chunk.unwrap()).unwrap());
         }
     }
+}
+
+/// Entries that refuse sessions, `<name>0` and on, as if committed by another process.
+pub async fn append_sessions(provider: &Provider, name: &str, count: usize) {
+    let expires_at = provider.app.now() + Duration::from_secs(3_600);
+    let entry = |number: usize| Revocation {
+        seq: 0,
+        kind: RevocationKind::Session,
+        id: format!("{name}{number}"),
+        not_before: None,
+        expires_at,
+        audience: None,
+    };
+    let mut tx = provider.db.store.begin().await.unwrap();
+    revocations::append(&mut tx, (0..count).map(entry).collect()).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+/// The `sid` of each entry.
+pub fn sids(message: &Value) -> Vec<String> {
+    entries(message).iter().map(|entry| entry["sid"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Refuses a token that was made for `audience` alone.
+pub async fn revoke_token(provider: &Provider, jti: &str, audience: &str) {
+    let expires_at = provider.app.now() + Duration::from_secs(600);
+    let audience = Some(vec![audience.to_owned()]);
+    lifecycle::token::revoke(&provider.app, &Actor::operator(), jti, None, expires_at, audience).await.unwrap();
 }

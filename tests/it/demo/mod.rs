@@ -182,7 +182,7 @@ async fn every_button_of_the_demo_does_what_it_says() {
 
 /// Calls the API as anybody could: the status, and the check that failed. One that has just started may not know the provider yet.
 async fn call(demo: &Demo, token: Option<&str>) -> (StatusCode, String) {
-    let client = reqwest::Client::new();
+    let (client, began) = (reqwest::Client::new(), Instant::now());
     let response = loop {
         let mut request = client.get(demo.api("/notes"));
         if let Some(token) = token {
@@ -192,6 +192,7 @@ async fn call(demo: &Demo, token: Option<&str>) -> (StatusCode, String) {
         if response.status() != StatusCode::SERVICE_UNAVAILABLE {
             break response;
         }
+        assert!(began.elapsed() < Duration::from_secs(20), "the API does not find the provider");
     };
     assert!(response.status().is_success() || response.headers().contains_key("www-authenticate"));
     let status = response.status();

@@ -41,7 +41,8 @@ class Provider:
         return jws.serialize_compact(header, json.dumps(payload).encode(), key, registry=registry)
 
     def payload(self, start: int, seq: int, **members: Any) -> Dict[str, Any]:
-        return {"iss": self.issuer, "aud": [AUDIENCE], "iat": NOW, "log": "L", "from": start, "seq": seq, **members}
+        clock = {"clock": "C"} if "at" in members else {}
+        return {"iss": self.issuer, "aud": [AUDIENCE], "iat": NOW, "log": "L", "from": start, "seq": seq, **clock, **members}
 
     def message(self, payload: Dict[str, Any], kid: str = "feed-1", **header: Any) -> str:
         return self.sign(payload, {"alg": "ES256", "typ": "revocations+jwt", "kid": kid, **header})

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, Callable, Container, Dict, Optional, Tuple
+from typing import Any, Callable, Container, Dict, List, Optional, Set, Tuple
 
 from joserfc import jwk, jws
+from joserfc.util import urlsafe_b64decode
 
 ES256 = "ES256"
 RS256 = "RS256"
 # Step "Sizes": 10,000 entries of about 95 bytes, times 4/3 for base64url. The library's own limit, 128,000, is too small for that.
+MAX_DEPTH = 16
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 
 
@@ -49,22 +51,29 @@ def parse_jwks(document: Any) -> Dict[str, Key]:
     if not isinstance(members, list):
         raise Refused("jwks", "no array 'keys'")
     found: Dict[str, Key] = {}
+    seen: Set[str] = set()
     for member in members:
-        key = _parse_key(member)
-        if key is not None:
-            found.setdefault(key.kid, key)
+        kid = member.get("kid") if isinstance(member, dict) else None
+        if not isinstance(kid, str):
+            continue
+        key = _parse_key(kid, member)
+        if kid in seen:  # RFC 7517 section 4.5: distinct. Which of two is meant nobody knows: neither.
+            found.pop(kid, None)
+        elif key is not None:
+            found[kid] = key
+        seen.add(kid)
     return found
 
 
-def _parse_key(member: Any) -> Optional[Key]:
-    if not isinstance(member, dict) or not isinstance(member.get("kid"), str) or member.get("use", "sig") != "sig":
+def _parse_key(kid: str, member: Dict[str, Any]) -> Optional[Key]:
+    if member.get("use", "sig") != "sig" or "verify" not in member.get("key_ops", ["verify"]):
         return None
     kind = (member.get("kty"), member.get("crv"))
     alg = RS256 if kind == ("RSA", None) else ES256 if kind == ("EC", "P-256") else None
     # RFC 8725 section 3.1: a key is used with one algorithm. A JWK without `alg` gets the one of its type.
     if alg is None or member.get("alg", alg) != alg:
         return None
-    public = {name: member[name] for name in ("kty", "crv", "x", "y", "n", "e") if name in member}
+    public: Dict[str, Any] = {name: member[name] for name in ("kty", "crv", "x", "y", "n", "e") if name in member}
     try:
         imported: Any = jwk.import_key(public)
         size = imported.raw_value.key_size
@@ -72,25 +81,26 @@ def _parse_key(member: Any) -> Optional[Key]:
         return None
     if alg == RS256 and size < 2048:  # RFC 7518 section 3.3
         return None
-    return Key(member["kid"], alg, imported)
+    return Key(kid, alg, imported)
 
 
 def open_jws(
     compact: str, typ: Container[str], algs: Container[str], find: Callable[[str], Optional[Key]], max_bytes: int = 128_000
 ) -> Tuple[Dict[str, Any], Dict[str, Any]]:
-    """The header and the payload of a compact JWS whose `typ`, `alg`, `kid` and signature are right; else `Refused`."""
+    """The header and the payload of a compact JWS whose `typ` (lower case), `alg`, `kid` and signature are right; else `Refused`."""
     # RFC 7515 section 4: members of the header that are not understood are ignored, unless `crit` names them.
     registry = jws.JWSRegistry(algorithms=[ES256, RS256], strict_check_header=False)
     registry.max_payload_length = max_bytes
     try:
         unverified = jws.extract_compact(compact.encode("ascii"), registry=registry)
-        header = unverified.protected
+        header = _object(urlsafe_b64decode(unverified.segments["header"]))
+        urlsafe_b64decode(unverified.segments["signature"])
         named, alg, kid = header.get("typ"), header.get("alg"), header.get("kid")
     except Exception as error:  # hostile input: the library's errors, ValueError, RecursionError
         raise Refused("malformed", type(error).__name__) from None
     if "crit" in header:
         raise Refused("crit", "no extension is understood here")
-    if not isinstance(named, str) or named not in typ:
+    if not isinstance(named, str) or named.lower() not in typ:  # RFC 7515 section 4.1.9: a media type
         raise Refused("typ", repr(named))
     if not isinstance(alg, str) or alg not in algs:
         raise Refused("alg", repr(alg))
@@ -108,13 +118,35 @@ def open_jws(
     if not good:
         raise Refused("signature")
     try:
-        payload = json.loads(unverified.payload, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        raise Refused("payload", "not JSON") from None
-    if not isinstance(payload, dict):
-        raise Refused("payload", "no object")
-    return header, payload
+        return header, _object(unverified.payload or b"")
+    except (ValueError, RecursionError) as error:
+        raise Refused("payload", str(error)) from None
+
+
+def _object(data: bytes) -> Dict[str, Any]:
+    """A JSON object in UTF-8, read as every parser reads it (RFC 8725 section 2.4, RFC 8259 section 8): else ValueError."""
+    text = data.decode("utf-8")  # `json.loads` of bytes would take UTF-16, too
+    value = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_no_duplicates)
+    if not isinstance(value, dict):
+        raise ValueError("no object")
+    if "\\u" in text:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")  # a lone surrogate cannot be encoded
+    depth, level = 0, list(value.values())
+    while level:
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise ValueError("nested too deeply")
+        nested = [one for one in level if isinstance(one, (dict, list))]
+        level = [inner for one in nested for inner in (one.values() if isinstance(one, dict) else one)]
+    return value
 
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
+
+
+def _no_duplicates(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a member twice")
+    return members

@@ -11,7 +11,7 @@ import secrets
 import sys
 import threading
 import time
-from typing import Any, Callable, Dict, Mapping, Optional
+from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 from urllib.parse import urlencode
 
 import transport
@@ -105,12 +105,12 @@ class Receiver:
         seconds = self.state.provider_time(now)
         seconds = self.wall() if seconds is None else seconds
         try:
-            header, claims = verify(token, self._find, self.issuer, self.audience, seconds, self.leeway)
+            header, claims = self._verify(token, seconds)
         except UnknownKey as unknown:
             # A key with a `kid` entry is not asked for again.
             if unknown.kid in self.state.revoked_kids or not self._refetch_for_token(now):
                 raise
-            header, claims = verify(token, self._find, self.issuer, self.audience, seconds, self.leeway)
+            header, claims = self._verify(token, seconds)
         name = self.state.refusal(header, claims)
         if name is not None:  # right also when not fresh
             raise Refused("revoked", name)
@@ -128,15 +128,14 @@ class Receiver:
             "entries": len(self.state.entries),
         }
 
+    def _verify(self, token: str, now: float) -> Tuple[Dict[str, Any], Dict[str, Any]]:
+        return verify(token, self._find, self.issuer, self.audience, now, self.leeway, self.state.horizon)
+
     # --- Keys.
 
     def _find(self, kid: str) -> Optional[Key]:
+        """A key of the JWKS for which no `kid` entry is known (step 1)."""
         return None if kid in self.state.revoked_kids else self._keys.get(kid)
-
-    def _find_for_feed(self, kid: str) -> Optional[Key]:
-        """Step 1: "`kid` names an EC P-256 key of the JWKS for which no `kid` entry is known"."""
-        key = self._find(kid)
-        return key if key is not None and key.alg == ES256 else None
 
     def _fetch_keys(self) -> None:
         """Replaces the key set: a key that the provider no longer publishes is gone."""
@@ -250,7 +249,7 @@ class Receiver:
         """"What a receiver does with a message". `Refused` drops it."""
         typ = ("revocations+jwt",)
         try:
-            _, payload = open_jws(compact, typ, (ES256,), self._find_for_feed, MAX_MESSAGE_BYTES)
+            _, payload = open_jws(compact, typ, (ES256,), self._find, MAX_MESSAGE_BYTES)
         except UnknownKey as unknown:
             if unknown.kid in self.state.revoked_kids or not self._feed_allowance.take(self.clock()):
                 raise
@@ -258,7 +257,7 @@ class Receiver:
                 self._fetch_keys()
             except FAILURES:
                 raise unknown from None
-            _, payload = open_jws(compact, typ, (ES256,), self._find_for_feed, MAX_MESSAGE_BYTES)
+            _, payload = open_jws(compact, typ, (ES256,), self._find, MAX_MESSAGE_BYTES)
         self.state.apply(link, parse(payload), arrived, self.wall())
         if not self._was_fresh and self.state.fresh(self.clock()):
             self._was_fresh = True

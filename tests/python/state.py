@@ -16,7 +16,7 @@ from keys import Refused
 
 NAMES = ("jti", "sid", "sub", "client_id", "kid")
 NARROWED = ("sub", "client_id")  # the entries whose `iat_before` means something
-STALLED_MS = 3000  # "A connection that has brought no progress for 3 seconds is to be closed"
+STALLED_MS = 3000  # "A connection after none of whose messages the receiver was fresh, for 3 seconds, is to be closed"
 MAX_LEEWAY_S = 60
 MAX_ENTRIES = 10_000
 SWEEP_MS = 30_000
@@ -38,9 +38,10 @@ class Message(NamedTuple):
     start: int  # `from`
     seq: int
     at: Optional[int]
+    clock: Optional[str]
     nonce: Optional[str]
     entries: List[Tuple[Tuple[str, str], Entry]]
-    unknown: int  # entries with none of the five names
+    unknown: float  # the greatest `exp` of the entries with none of the five names; 0 if there is none
 
 
 class Known(NamedTuple):
@@ -57,8 +58,9 @@ class Connection:
 
     sent: float
     nonce: str
-    progress: float  # when it last brought something new
+    progress: float  # after which message the receiver was fresh
     at0: Optional[int] = None
+    clock: Optional[str] = None
     last_at: int = 0
 
     def left(self, now: float) -> float:
@@ -66,7 +68,7 @@ class Connection:
         return self.progress + STALLED_MS - now
 
 
-def _is_integer(value: Any) -> bool:
+def is_integer(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
 
 
@@ -83,29 +85,37 @@ def parse(payload: Mapping[str, Any]) -> Message:
     at, nonce = payload.get("at"), payload.get("nonce")
     listed = payload.get("entries", [])
     if not isinstance(aud, list) or not all(isinstance(one, str) for one in aud):
-        raise Refused("aud", "not an array of strings")
-    if not isinstance(iss, str) or not isinstance(log, str) or not log or not _is_integer(start) or not _is_integer(seq):
+        raise Refused("shape", "aud")
+    if not isinstance(iss, str) or not isinstance(log, str) or not log or not is_integer(start) or not is_integer(seq):
         raise Refused("shape", "iss, log, from or seq")
-    if ("at" in payload and not _is_integer(at)) or ("nonce" in payload and not isinstance(nonce, str)):
+    if ("at" in payload and not is_integer(at)) or ("nonce" in payload and not isinstance(nonce, str)):
         raise Refused("shape", "at or nonce")
+    clock = payload.get("clock")
+    if (clock is not None or at is not None) and not isinstance(clock, str):
+        raise Refused("shape", "clock")
     if not isinstance(listed, list) or len(listed) > MAX_ENTRIES:
         raise Refused("shape", "entries")
-    parsed = [_parse_entry(one) for one in listed]
-    entries = [one for one in parsed if one is not None]
-    return Message(iss, frozenset(aud), log, start, seq, at, nonce, entries, len(parsed) - len(entries))
+    entries, unknown = [], 0.0
+    for one in listed:
+        entry = _parse_entry(one)
+        if entry is None:
+            unknown = max(unknown, one["exp"])
+        else:
+            entries.append(entry)
+    return Message(iss, frozenset(aud), log, start, seq, at, clock, nonce, entries, unknown)
 
 
 def _parse_entry(entry: Any) -> Optional[Tuple[Tuple[str, str], Entry]]:
     """None for an entry with none of the five names; `Refused` for what is no entry at all."""
-    if not isinstance(entry, dict):
-        raise Refused("entry", "not an object")
+    if not isinstance(entry, dict) or not is_number(entry.get("exp")):
+        raise Refused("entry", "no object with exp")
     names = [name for name in NAMES if name in entry]
     if not names:
         return None
     name, value = names[0], entry[names[0]]
     before = entry.get("iat_before") if name in NARROWED else None
-    if len(names) > 1 or not isinstance(value, str) or not is_number(entry.get("exp")):
-        raise Refused("entry", "its name or exp")
+    if len(names) > 1 or not isinstance(value, str):
+        raise Refused("entry", "its name")
     if not (before is None or is_number(before)):
         raise Refused("entry", "iat_before")
     return (name, value), Entry(entry["exp"], before)
@@ -120,9 +130,11 @@ class State:
         self.limit_ms = limit_ms
         self.log: Optional[str] = None
         self.seq = 0
+        self._anew = True  # there is no cursor
         self.entries: Dict[Tuple[str, str], Entry] = {}
         self.revoked_kids: Set[str] = set()  # never shrinks: step 4, an attacker with the key chooses `exp` at will
-        self.untaught = False  # an entry came that this code cannot apply
+        self.untaught: Optional[float] = None  # until then there is an entry that this code cannot apply
+        self.horizon = 0.0  # seconds: up to here entries may have been dropped
         self.clock: Optional[Known] = None
         self._swept = -math.inf
 
@@ -132,11 +144,11 @@ class State:
 
     def begin_anew(self) -> None:
         """After a message was dropped: no cursor. The entries stay, and so does the freshness, which ages."""
-        self.log, self.seq = None, 0
+        self._anew = True
 
     def cursor(self) -> Optional[str]:
         """"The stream": `log`, a colon, and `seq`."""
-        return None if self.log is None else f"{self.log}:{self.seq}"
+        return None if self._anew else f"{self.log}:{self.seq}"
 
     def apply(self, connection: Connection, message: Message, arrived: float, wall: float) -> None:
         """"What a receiver does with a message", from `iss` on. Raises `Refused` and changes nothing, or applies it."""
@@ -152,22 +164,24 @@ class State:
             raise Refused("log", message.log)
         if message.start > 0 and message.start > self.seq:
             raise Refused("gap", f"from {message.start} after {self.seq}")
+        if message.start > 0 and message.at is not None and message.seq < self.seq:
+            raise Refused("gap", f"the log ends at {message.seq}, before {self.seq}")
         # "Fresh or not", first point, before anything is changed.
         first = connection.at0 is None
         if message.at is not None and first and message.nonce != connection.nonce:
             raise Refused("nonce")
-        seq = message.seq if message.start == 0 else max(self.seq, message.seq)
-        if (message.log, seq) != (self.log, self.seq):
-            connection.progress = arrived
-        self.log, self.seq = message.log, seq
+        self.log, self.seq = message.log, message.seq if message.start == 0 else max(self.seq, message.seq)
+        self._anew = False
         # 4.
         for key, entry in message.entries:
             self._keep(key, entry)
         if message.unknown:
-            self.untaught = True
+            self.untaught = max(self.untaught or 0, message.unknown)
         # 5.
         if message.at is not None:
-            self._advance(connection, message.at, arrived)
+            self._advance(connection, message.at, message.clock, arrived)
+        if self._complete(arrived):
+            connection.progress = arrived
         self._sweep(arrived, wall)
 
     def _keep(self, key: Tuple[str, str], entry: Entry) -> None:
@@ -181,28 +195,32 @@ class State:
             self.revoked_kids.add(key[1])
         self.entries[key] = entry
 
-    def _advance(self, connection: Connection, at: int, arrived: float) -> None:
+    def _advance(self, connection: Connection, at: int, clock: Optional[str], arrived: float) -> None:
         """"Fresh or not", the first two points."""
         if connection.at0 is None:
-            connection.at0 = at
-        elif at <= connection.last_at:
+            connection.at0, connection.clock = at, clock
+        elif at <= connection.last_at or clock != connection.clock:
             return
         known = connection.sent + (at - connection.at0)
         if known > arrived:
             connection.sent -= known - arrived
             known = arrived
         connection.last_at = at
-        connection.progress = arrived
         self.clock = Known(known, at, arrived)
 
     def _sweep(self, now: float, wall: float) -> None:
         """Step 4: an entry may go once `exp` has passed by both clocks. The leeway is added: a token is accepted until its `exp` plus that."""
         clock = self.clock
-        if clock is None or now - self._swept < SWEEP_MS:
+        if clock is None:
+            return
+        both = min(clock.at / 1000, wall)
+        if self.untaught is not None and both > self.untaught:
+            self.untaught = None
+        if now - self._swept < SWEEP_MS:
             return
         self._swept = now
-        passed = min(clock.at / 1000, wall) - MAX_LEEWAY_S
-        for key in [key for key, entry in self.entries.items() if entry.exp < passed]:
+        self.horizon = max(self.horizon, both)  # before anything goes
+        for key in [key for key, entry in self.entries.items() if entry.exp < both - MAX_LEEWAY_S]:
             del self.entries[key]
 
     def age(self, now: float) -> Optional[float]:
@@ -211,8 +229,11 @@ class State:
 
     def fresh(self, now: float) -> bool:
         """"The receiver is fresh while now - known is at most its limit"."""
+        return self._complete(now) and self.untaught is None
+
+    def _complete(self, now: float) -> bool:
         age = self.age(now)
-        return age is not None and age <= self.limit_ms and not self.untaught
+        return age is not None and age <= self.limit_ms
 
     def provider_time(self, now: float) -> Optional[float]:
         """"The time for exp, nbf and iat": seconds since 1970 by the provider's clock, while fresh."""

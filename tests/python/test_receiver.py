@@ -80,23 +80,25 @@ class Messages(MachineTest):
         self.drops("gap", 1020, 6, 7, at=AT + 10, entries=[{"jti": "a", "exp": NOW + 9}])
         self.drops("log", 1020, 5, 7, at=AT + 10, log="M")
         self.drops("range", 1020, 5, 4, at=AT + 10)
-        self.m.say(1030, 2, 4, at=AT + 20)
+        self.drops("gap", 1030, 2, 4, at=AT + 20)  # the log ends before what is known of it
+        self.m.say(1030, 2, 4)
         self.assertEqual(self.m.state.seq, 5)
+        self.m.say(1035, 2, 6, at=AT + 20)
+        self.assertEqual(self.m.state.seq, 6)
         self.m.say(1040, 0, 2, at=AT + 30, log="M")
         self.assertEqual(self.m.state.cursor(), "M:2")
 
     def test_what_is_not_for_this_receiver_is_dropped(self) -> None:
         self.drops("iss", 1010, 0, 0, at=AT, iss="https://evil.example.com")
         self.drops("aud", 1010, 0, 0, at=AT, aud=["https://other.example.com"])
-        self.drops("aud", 1010, 0, 0, at=AT, aud=AUDIENCE)
         self.m.say(1010, 0, 0, at=AT, aud=["https://other.example.com", AUDIENCE])
 
     def test_what_has_not_the_shape_is_dropped(self) -> None:
-        members: Any
-        for members in ({"log": 1}, {"log": ""}, {"at": None}, {"at": 1.5}, {"at": True}, {"at": -1}, {"nonce": 1}, {"entries": {}}):
+        shapes: List[Any] = [{"log": 1}, {"log": ""}, {"at": None}, {"at": 1.5}, {"at": True}, {"at": -1}, {"nonce": 1}]
+        for members in shapes + [{"entries": {}}, {"clock": None}, {"aud": AUDIENCE}]:
             self.drops("shape", 1010, 0, 0, **{"at": AT, **members})
         self.drops("shape", 1010, 0, 1.0, at=AT)  # type: ignore[arg-type]
-        bad: List[Any] = [1, {"jti": 1, "exp": NOW}, {"jti": "a"}, {"jti": "a", "exp": "9"}, {"jti": "a", "sid": "b", "exp": NOW}]
+        bad: List[Any] = [1, {"later": 1}, {"jti": 1, "exp": NOW}, {"jti": "a"}, {"jti": "a", "exp": "9"}, {"jti": "a", "sid": "b", "exp": NOW}]
         for entry in bad + [{"sub": "u", "exp": NOW, "iat_before": "9"}]:
             self.drops("entry", 1010, 0, 1, at=AT, entries=[{"jti": "good", "exp": NOW + 9}, entry])
 
@@ -111,7 +113,7 @@ class Messages(MachineTest):
             "kid": [provider.sign(payload, {"alg": "ES256", "typ": "revocations+jwt", "kid": "?"}, provider.keys["feed-1"])],
             "signature": [other.message(payload), provider.message(payload)[:-8] + "AAAAAAAA"],
             "crit": [provider.message(payload, crit=["kid"])],
-            "malformed": ["", "a.b", "a.b.c", "é.b.c", "e30.e30."],
+            "malformed": ["", "a.b", "a.b.c", "é.b.c", "e30.e30.", provider.message(payload) + "="],
             "payload": [provider.message([])],  # type: ignore[arg-type]
         }
         for reason, messages in hostile.items():
@@ -143,12 +145,16 @@ class Entries(MachineTest):
         self.assertIsNone(self.m.refusal(iat=NOW))
         self.assertIsNone(self.m.refusal(sub="c", client_id="d", iat=NOW - 1))
 
-    def test_an_unknown_entry_makes_not_fresh_for_good_and_the_others_apply(self) -> None:
+    def test_an_unknown_entry_makes_not_fresh_until_it_has_expired_and_the_others_apply(self) -> None:
         self.m.say(1010, 0, 2, at=AT, entries=[{"tenant": "t", "exp": NOW + 9}, {"jti": "a", "exp": NOW + 9}])
         self.assertEqual(self.m.refusal(jti="a"), "jti")
         self.m.open(1100)
-        self.m.say(1110, 0, 2, at=AT + 100)
+        self.m.wall = NOW + 100
+        self.m.say(1110, 0, 2, at=AT + 9000)  # a snapshot that does not have it
         self.assertFalse(self.m.state.fresh(1110))
+        self.assertEqual(self.m.connection.left(1110), 3000)
+        self.m.say(1120, 2, 2, at=AT + 9001)
+        self.assertTrue(self.m.state.fresh(1120))
 
     def test_a_key_entry_ends_messages_and_tokens_under_that_key(self) -> None:
         self.m.provider.add("feed-2", "ES256")
@@ -178,6 +184,7 @@ class Entries(MachineTest):
         self.m.open(arrived + SWEEP_MS)
         self.m.say(arrived + SWEEP_MS, 0, 1, at=AT + gone * 1000)
         self.assertIsNone(self.m.refusal(jti="a"))
+        self.assertEqual(self.m.state.horizon, NOW + gone)
 
 
 class Freshness(MachineTest):
@@ -229,12 +236,21 @@ class Freshness(MachineTest):
         self.assertTrue(self.m.state.fresh(2100))
         self.assertEqual(self.m.refusal(jti="a"), "jti")
 
-    def test_progress_is_something_new(self) -> None:
+    def test_another_clock_makes_nothing_fresher(self) -> None:
         self.m.say(1010, 0, 0, at=AT)
-        self.m.say(2000, 0, 0, at=AT)
-        self.assertEqual(self.m.connection.left(2000), 2010)
-        self.m.say(2000, 0, 1)
-        self.assertEqual(self.m.connection.left(2000), 3000)
+        self.m.say(1260, 0, 0, at=AT + 250, clock="D")
+        self.assertEqual(self.known(), 1000)
+        self.m.say(1300, 0, 0, at=AT + 240)
+        self.assertEqual(self.known(), 1240)
+
+    def test_a_connection_has_three_seconds_to_make_fresh(self) -> None:
+        self.m.say(1010, 0, 0, at=AT)
+        self.m.say(1500, 0, 1, at=AT)
+        self.assertEqual(self.m.connection.left(1500), 3000)
+        self.m.say(2100, 0, 1, at=AT)
+        self.assertEqual(self.m.connection.left(2100), 2400)
+        self.m.say(4000, 0, 1, at=AT + 1500)  # it came too late
+        self.assertEqual(self.m.connection.left(4000), 500)
 
     def test_the_time_is_the_providers_while_fresh(self) -> None:
         self.m.say(1010, 0, 0, at=AT + 500)

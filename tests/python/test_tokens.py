@@ -38,6 +38,9 @@ class Tokens(unittest.TestCase):
         self.assertEqual(self.verdict(token(nbf=NOW + 30)), "accepted")
         self.assertEqual(self.verdict(token(nbf=NOW + 31)), "nbf")
         self.assertEqual(self.verdict(token(iat=NOW + 31)), "iat")
+        find = parse_jwks(self.provider.jwks()).get
+        with self.assertRaises(Refused):
+            verify(token(exp=NOW), find, self.provider.issuer, AUDIENCE, NOW - 100, 30, horizon=NOW + 30)
 
     def test_what_is_missing_or_of_another_type_is_refused(self) -> None:
         token = self.provider.token
@@ -64,8 +67,8 @@ class Tokens(unittest.TestCase):
         embedded = {**header, "jwk": own.as_dict(private=False)}
         self.assertEqual(self.verdict(sign(claims, embedded, own)), "signature")
         self.assertEqual(self.verdict(sign(claims, {**header, "crit": ["typ"]})), "crit")
-        self.assertEqual(self.verdict(sign(claims, header)[:-2]), "signature")
-        self.assertEqual(self.verdict(sign(claims, header) + "="), "signature")
+        self.assertEqual(self.verdict(sign(claims, header)[:-6]), "signature")
+        self.assertEqual(self.verdict(sign(claims, header) + "="), "malformed")
         none = "eyJhbGciOiJub25lIiwidHlwIjoiYXQrand0In0." + sign(claims, header).split(".")[1] + "."
         self.assertEqual(self.verdict(none), "alg")
 

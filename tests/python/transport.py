@@ -69,7 +69,7 @@ def body(response: http.client.HTTPResponse) -> bytes:
 def get_json(url: str, timeout: float) -> Any:
     connection = connect(url, timeout)
     try:
-        connection.request("GET", target(url), headers={"Accept": "application/json"})
+        connection.request("GET", target(url), headers={"Accept": "application/json", "Cache-Control": "no-cache"})
         response = connection.getresponse()
         if response.status != 200:
             raise BadAnswer(f"status {response.status} from {url}")

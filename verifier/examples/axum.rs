@@ -19,7 +19,7 @@ async fn whoami(token: Token) -> Json<Value> {
     Json(json!({"sub": token.sub(), "client_id": token.client_id(), "roles": token.roles()}))
 }
 
-async fn order(RequireScope(token, ..): RequireScope<WriteOrders>) -> String {
+async fn order(RequireScope { token, .. }: RequireScope<WriteOrders>) -> String {
     format!("ordered by {}\n", token.sub())
 }
 

@@ -23,13 +23,21 @@ pub trait Role {
     const NAME: &'static str;
 }
 
-/// The request's token, which has the scope `S`: `RequireScope(token, ..): RequireScope<ReadOrders>`.
+/// The request's token, which has the scope `S`: `RequireScope { token, .. }: RequireScope<ReadOrders>`.
 #[derive(Clone, Debug)]
-pub struct RequireScope<S>(pub Token, PhantomData<S>);
+pub struct RequireScope<S> {
+    /// The token.
+    pub token: Token,
+    scope: PhantomData<S>,
+}
 
-/// The request's token, whose user has the role `R`: `RequireRole(token, ..): RequireRole<Admin>`.
+/// The request's token, whose user has the role `R`: `RequireRole { token, .. }: RequireRole<Admin>`.
 #[derive(Clone, Debug)]
-pub struct RequireRole<R>(pub Token, PhantomData<R>);
+pub struct RequireRole<R> {
+    /// The token.
+    pub token: Token,
+    role: PhantomData<R>,
+}
 
 /// Why there is no token to extract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -73,7 +81,7 @@ impl<St: Sync, S: Scope> FromRequestParts<St> for RequireScope<S> {
 
     async fn from_request_parts(parts: &mut Parts, state: &St) -> Result<Self, Rejection> {
         let token = Token::from_request_parts(parts, state).await?;
-        if token.has_scope(S::NAME) { Ok(Self(token, PhantomData)) } else { Err(Denied::Scope(S::NAME).into()) }
+        if token.has_scope(S::NAME) { Ok(Self { token, scope: PhantomData }) } else { Err(Denied::Scope(S::NAME).into()) }
     }
 }
 
@@ -82,6 +90,6 @@ impl<St: Sync, R: Role> FromRequestParts<St> for RequireRole<R> {
 
     async fn from_request_parts(parts: &mut Parts, state: &St) -> Result<Self, Rejection> {
         let token = Token::from_request_parts(parts, state).await?;
-        if token.has_role(R::NAME) { Ok(Self(token, PhantomData)) } else { Err(Denied::Role(R::NAME).into()) }
+        if token.has_role(R::NAME) { Ok(Self { token, role: PhantomData }) } else { Err(Denied::Role(R::NAME).into()) }
     }
 }

@@ -24,7 +24,7 @@ pub(crate) struct Jws<'t> {
 pub(crate) struct Header {
     pub(crate) alg: Alg,
     pub(crate) kid: String,
-    /// Lower case, without `application/` (RFC 7515 §4.1.9).
+    /// Lower case, without `application/` (RFC 7515 §4.1.9); empty if there is none.
     pub(crate) typ: String,
 }
 
@@ -62,7 +62,7 @@ impl Header {
         };
         let alg = text("alg").and_then(|alg| Alg::from_name(&alg)).ok_or(Malformed::Alg)?;
         let kid = text("kid").filter(|kid| !kid.is_empty() && kid.len() <= MAX_KID).ok_or(Malformed::Form("no kid"))?;
-        let mut typ = text("typ").ok_or(Malformed::Form("no typ"))?.to_ascii_lowercase();
+        let mut typ = text("typ").unwrap_or_default().to_ascii_lowercase();
         if let Some(short) = typ.strip_prefix("application/") {
             typ = short.to_owned();
         }

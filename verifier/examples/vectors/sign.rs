@@ -76,15 +76,19 @@ impl Signer {
         }
     }
 
-    /// A JWS of these texts, whatever they are.
-    pub fn sign_text(&self, header: &str, payload: &str) -> String {
-        let input = format!("{}.{}", base64url(header), base64url(payload));
+    /// A JWS of these bytes, whatever they are.
+    pub fn sign_text(&self, header: impl AsRef<[u8]>, payload: impl AsRef<[u8]>) -> String {
+        self.sign_input(&format!("{}.{}", base64url(header), base64url(payload)))
+    }
+
+    /// Two parts and their signature.
+    pub fn sign_input(&self, input: &str) -> String {
         format!("{input}.{}", base64url(self.signature(input.as_bytes())))
     }
 
     /// A JWS of this type.
     pub fn sign(&self, typ: &str, payload: &Value) -> String {
-        self.sign_text(&json!({"alg": self.alg(), "typ": typ, "kid": self.kid()}).to_string(), &payload.to_string())
+        self.sign_text(json!({"alg": self.alg(), "typ": typ, "kid": self.kid()}).to_string(), payload.to_string())
     }
 }
 

@@ -1,8 +1,15 @@
 //! Tests of the verifier as its users see it: against a provider on this machine that does what a test says, and against the vectors.
 
+#[path = "../../examples/vectors/feed.rs"]
+mod feed;
+#[path = "../../examples/vectors/files.rs"]
+mod files;
 #[path = "../../examples/vectors/sign.rs"]
 mod sign;
+#[path = "../../examples/vectors/tokens.rs"]
+mod tokens;
 
 mod connection;
 mod fake;
+mod vectors;
 mod verify;

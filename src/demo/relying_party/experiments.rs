@@ -20,9 +20,11 @@ use crate::demo::http_client::Credentials;
 use crate::http::params::Params;
 
 /// Where the outcome stands on the page.
-const CARD: &str = "/#take-back";
+pub const TAKE_BACK: &str = "/#take-back";
+/// The same place, while it is not there yet.
+pub const MEASURING: &str = "/?measuring#take-back";
 /// The form's answer waits this long; then the page says that it is still measuring.
-const SHOWN_AT_ONCE: Duration = Duration::from_secs(3);
+const SHOWN_AT_ONCE: Duration = Duration::from_secs(2);
 /// One browser measures at a time, since most of what is taken back is everybody's.
 const LONGEST_QUEUE: Duration = Duration::from_secs(10);
 /// `POST /take-back`. The work is a task of its own: it is finished, and undone where it must be, also if the browser goes away.
@@ -33,10 +35,10 @@ pub(super) async fn take_back(State(app): State<Shared>, headers: HeaderMap, bod
     let Some(deed) = form.get("deed").and_then(named) else { return Ok(see_other("/")) };
     let now = app.now();
     if !app.sessions.with(&browser, |session| session.experiments.begin(now)) {
-        return Ok(see_other(CARD));
+        return Ok(see_other(TAKE_BACK));
     }
     let finished = timeout(SHOWN_AT_ONCE, tokio::spawn(perform(app, browser, deed))).await.is_ok();
-    Ok(see_other(if finished { CARD } else { "/" }))
+    Ok(see_other(if finished { TAKE_BACK } else { MEASURING }))
 }
 
 /// Measures, and keeps the outcome in the session.

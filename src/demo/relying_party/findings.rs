@@ -70,7 +70,7 @@ impl Deed {
             Deed::RevokeToken => "This app gives the access token back.",
             Deed::ChangePassword => "You, at your account. The same password again: keep using it.",
             Deed::SignOutEverywhere => "You, at your account.",
-            Deed::DisableClient => "An operator locks this app out, and lets it in again afterwards.",
+            Deed::DisableClient => "An operator locks this app out, and lets it in again. New tokens then take some seconds.",
             Deed::RevokeKey => "An operator, as if the signing key had been stolen.",
         }
     }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{DefaultBodyLimit, RawQuery, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
@@ -142,11 +142,11 @@ pub fn router(app: RelyingParty) -> Router {
         .with_state(app)
 }
 
-async fn home(State(app): State<Shared>, headers: HeaderMap) -> Response {
+async fn home(State(app): State<Shared>, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
     let now = app.now();
     let browser = app.sessions.open(&headers, now);
     let csrf = app.csrf(&browser);
-    let page = app.sessions.with(&browser, |session| view::Home::of(&app, session, csrf, now));
+    let page = app.sessions.with(&browser, |session| view::Home::of(&app, session, csrf, query.as_deref(), now));
     let mut response = html(StatusCode::OK, &page);
     if browser.is_new {
         response.headers_mut().insert(SET_COOKIE, browser.set_cookie());

@@ -3,6 +3,7 @@
 use askama::Template;
 use serde_json::Value;
 
+use super::experiments::{MEASURING, TAKE_BACK};
 use super::findings::{Deed, Experiments, Finding};
 use super::history::Event;
 use super::report::ApiReport;
@@ -20,6 +21,9 @@ pub struct Home {
     origin: String,
     api: String,
     csrf: String,
+    /// Where the page goes by itself in a second, since something is being measured. Another query each time: to the same one a browser
+    /// only scrolls.
+    next: Option<&'static str>,
     signed_in: Option<SignedIn>,
     history: Vec<Event>,
     /// What the person should know first: the newest event, if it is bad news for somebody who is not signed in.
@@ -78,22 +82,19 @@ struct State {
 }
 
 impl Home {
-    pub fn of(app: &RelyingParty, session: &Session, csrf: String, now: Timestamp) -> Self {
+    pub fn of(app: &RelyingParty, session: &Session, csrf: String, query: Option<&str>, now: Timestamp) -> Self {
+        let again = if query.is_none() { MEASURING } else { TAKE_BACK };
         let newest = session.history.front();
         Self {
             issuer: app.provider.issuer.clone(),
             origin: app.origin.clone(),
             api: app.api.clone(),
             csrf,
+            next: session.experiments.is_busy(now).then_some(again),
             signed_in: session.tokens.as_ref().map(|tokens| SignedIn::of(tokens, session, now)),
             history: session.history.iter().cloned().collect(),
             notice: newest.filter(|event| session.tokens.is_none() && event.went == Went::Refused).cloned(),
         }
-    }
-
-    /// Whether the page is to come again by itself.
-    fn is_busy(&self) -> bool {
-        self.signed_in.as_ref().is_some_and(|me| me.take_back.busy)
     }
 
     /// "14:05:09 UTC".

@@ -9,7 +9,7 @@ use crate::store::{sessions, users};
 
 /// Reads the account, and gives the moment that tokens are issued at: `received_at`, which was taken *before* the client and the
 /// account were read. Whatever cuts tokens off after that reading lies later than `iat`, so the token falls under it. If the last cut-off, of
-/// the person or of the client, is still in the future (less than two seconds away), waits for it and reads again.
+/// the person or of the client, is still in the future (a second away, for a client a few), waits for it and reads again.
 ///
 /// # Errors
 /// `invalid_grant`, if the account is gone, disabled, or had its tokens taken back at `authorized_at` or later.

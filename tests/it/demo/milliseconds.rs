@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fantoccini::Locator;
+use tokio::task::JoinSet;
 
 use super::{Demo, EMAIL, PASSWORD, PROMISE, Person, between, call, free_ports};
 use crate::harness::browser::Browser;
@@ -23,7 +24,14 @@ impl Person {
     async fn measure(&mut self, demo: &Demo, deed: &str) {
         assert!(self.page.contains(&format!("id=\"measure-{deed}\"")), "no button for {deed}: {}", self.page);
         self.send(&demo.app("/take-back"), &[("deed", deed)]).await;
+        self.wait_for_finding(demo).await;
+    }
+
+    /// Looks again and again, as the page does by itself.
+    async fn wait_for_finding(&mut self, demo: &Demo) {
+        let mut looks = tokio::time::interval(Duration::from_millis(50));
         while self.page.contains("id=\"measuring\"") {
+            looks.tick().await;
             self.open(&demo.app("/")).await;
         }
     }
@@ -91,7 +99,7 @@ async fn nothing_is_taken_back_where_nothing_can_be_measured() {
 async fn browsers_measure_one_after_the_other() {
     let folder = tempfile::tempdir().unwrap();
     let demo = Arc::new(Demo::start(folder.path(), free_ports()).await);
-    let mut measuring = tokio::task::JoinSet::new();
+    let mut measuring = JoinSet::new();
     let mut people = Vec::new();
     for _ in 0..3 {
         let mut person = Person::new();
@@ -118,13 +126,19 @@ async fn what_was_begun_is_finished_once_even_if_the_browser_goes_away() {
     let mut person = Person::new();
     person.sign_in(&demo, PASSWORD, &[("notes", "yes")]).await;
     let csrf = between(&person.page, "name=\"csrf\" value=\"", "\"").unwrap();
-    let send = |deed| person.client.post(demo.app("/take-back")).form(&[("csrf", csrf.as_str()), ("deed", deed)]).send();
-    // Pressed twice, and given up: whichever came first is done, the other is not.
-    let (first, second) = (send("disable-client"), send("disable-client"));
-    let _ = tokio::time::timeout(Duration::from_millis(100), futures_util::future::join(first, second)).await;
-    while !person.page.contains("id=\"measured\"") {
+    // Pressed twice, and given up as soon as it has begun: whichever came first is done, the other is not.
+    let mut pressed = JoinSet::new();
+    for _ in 0..2 {
+        let form = [("csrf", csrf.clone()), ("deed", "disable-client".to_owned())];
+        pressed.spawn(person.client.post(demo.app("/take-back")).form(&form).send());
+    }
+    let mut looks = tokio::time::interval(Duration::from_millis(10));
+    while !person.page.contains("id=\"measuring\"") && !person.page.contains("id=\"measured\"") {
+        looks.tick().await;
         person.open(&demo.app("/")).await;
     }
+    pressed.shutdown().await;
+    person.wait_for_finding(&demo).await;
     assert!(person.shown("disable-client").0 <= PROMISE_MS);
     assert_eq!(person.page.matches("Disable the client: refused").count(), 2, "one line of history, and the newest finding");
     assert_eq!(person.press(&demo, "refresh").await, "Refreshed the tokens", "the client is enabled again");

@@ -128,7 +128,7 @@ impl App {
             key_encryption_key: ArcSwap::from_pointee(key_encryption_key),
             reading_keys: tokio::sync::Mutex::default(),
             secrets,
-            feed: Feed::open(&store, clock.now()).await?,
+            feed: Feed::open(&store, &clock).await?,
             revocations,
             clients: ClientCache::default(),
             passwords: PasswordHasher::new(passwords.memory_kib, passwords.iterations, passwords.parallelism, passwords.queue)?,
@@ -161,29 +161,36 @@ impl App {
         let _turn = self.reading_keys.lock().await;
         let keys = signing_keys::all(&mut self.store.read().await?).await?;
         // After the keys: whoever seals anew writes the file first, so that it opens all that was read.
-        let key_encryption_key = self.key_encryption_key();
+        self.follow_key_file(&keys);
         if !self.keyring.current().is_of(&keys) {
-            self.keyring.replace(KeySet::load(&keys, &key_encryption_key)?);
+            self.keyring.replace(KeySet::load(&keys, &self.key_encryption_key())?);
         }
         Ok(keys)
     }
 
-    /// What seals and opens secrets in the database. Where it is kept in a file, the file is read again: `tessera key rewrap` may have put
-    /// a new key there, and nothing must be sealed under the old one any more.
+    /// What seals and opens secrets in the database: as configured, or as the file had it when the keys were last read.
     pub fn key_encryption_key(&self) -> Arc<KeyEncryptionKey> {
-        let in_use = self.key_encryption_key.load_full();
-        if self.config.keys.master_key.is_some() {
-            return in_use;
+        self.key_encryption_key.load_full()
+    }
+
+    /// `tessera key rewrap` may have put a new key into the file, and nothing must be sealed under the old one any more. A file that does not
+    /// open what is stored was changed by somebody else: what is in memory is then better than the file.
+    fn follow_key_file(&self, stored: &[SigningKey]) {
+        let keys = &self.config.keys;
+        if keys.master_key.is_some() {
+            return;
         }
-        match key_encryption_key(&self.config.keys) {
-            Ok(read) if !read.is_same(&in_use) => {
-                tracing::info!(path = %self.config.keys.master_key_path.display(), "the key-encryption key was changed");
-                let read = Arc::new(read);
-                self.key_encryption_key.store(Arc::clone(&read));
-                read
-            }
-            // What is in memory opens everything that is stored; a start would say what is wrong with the file.
-            _ => in_use,
+        let path = keys.master_key_path.display();
+        let read = KeyEncryptionKey::read_again(&keys.master_key_path).map_err(Into::into);
+        let Ok(read) = read.and_then(|key| with_accepted(key, keys)) else { return };
+        if read.is_same(&self.key_encryption_key.load()) {
+            return;
+        }
+        if stored.iter().all(|key| read.open(&key.private_jwe).is_ok()) {
+            tracing::info!(%path, "the key-encryption key was changed");
+            self.key_encryption_key.store(Arc::new(read));
+        } else {
+            tracing::warn!(%path, "the file holds a key that does not open the database: put the right one back before the next start");
         }
     }
 
@@ -212,6 +219,11 @@ fn key_encryption_key(keys: &Keys) -> anyhow::Result<KeyEncryptionKey> {
         Some(text) => KeyEncryptionKey::from_base64url(text).context("keys.master_key")?,
         None => KeyEncryptionKey::read_or_create(&keys.master_key_path)?,
     };
+    with_accepted(key, keys)
+}
+
+/// `key` with the second one of the configuration, if that has one.
+fn with_accepted(key: KeyEncryptionKey, keys: &Keys) -> anyhow::Result<KeyEncryptionKey> {
     let Some(accepted) = &keys.accepted_master_key else { return Ok(key) };
     if key.accepts_another() {
         bail!("{} holds two keys already: leave keys.accepted_master_key out", keys.master_key_path.display());

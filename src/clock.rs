@@ -2,9 +2,9 @@
 
 use std::fmt;
 use std::ops::Add;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -105,6 +105,26 @@ impl Clock {
         }
     }
 
+    /// The present moment, and how far it is from a clock that nobody sets, in microseconds: when that changes, this clock was set. A
+    /// manual clock counts as one that nobody sets.
+    #[allow(clippy::disallowed_methods, reason = "the one place where the system is asked")]
+    pub fn now_and_offset(&self) -> (Timestamp, i64) {
+        static BEGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+        if matches!(self.0, Source::Manual(_)) {
+            return (self.now(), 0);
+        }
+        let mut asked = Instant::now();
+        loop {
+            let now = self.now();
+            let answered = Instant::now();
+            // The two are asked one after the other. If we were made to wait in between, they are asked again.
+            if answered - asked < Duration::from_millis(1) {
+                return (now, now.0.saturating_sub(micros(answered.saturating_duration_since(*BEGIN))));
+            }
+            asked = answered;
+        }
+    }
+
     /// Moves a manual clock; does nothing to the system's.
     pub fn advance(&self, by: Duration) {
         if let Source::Manual(at) = &self.0 {
@@ -144,6 +164,17 @@ mod tests {
         assert_eq!(Timestamp(1_000_000).seconds_rounded_up(), 1);
         assert_eq!(Timestamp(1_000_001).seconds_rounded_up(), 2);
         assert_eq!(Timestamp(1_999_999).seconds(), 1);
+    }
+
+    #[test]
+    fn the_offset_stays_while_nobody_sets_the_clock() {
+        let clock = Clock::system();
+        let (first, offset) = clock.now_and_offset();
+        let (second, later) = clock.now_and_offset();
+        assert!(first <= second && (offset - later).abs() < 100_000, "{offset} {later}");
+        let manual = Clock::manual(first);
+        manual.advance(Duration::from_secs(60));
+        assert_eq!(manual.now_and_offset(), (first + Duration::from_secs(60), 0));
     }
 
     #[test]

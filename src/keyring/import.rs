@@ -114,10 +114,22 @@ fn from_pem(text: &str) -> Result<(Algorithm, Der, Option<String>), ImportError>
     let der = document.as_bytes();
     let (alg, der) = match label {
         "RSA PRIVATE KEY" => (Algorithm::Rs256, from_rsa(rsa::RsaPrivateKey::from_pkcs1_der(der).ok())?),
+        // `p256` does not look at the curve that a SEC1 key names.
+        "EC PRIVATE KEY" if !names_p256(der) => {
+            return Err(refused(
+                "this EC key is on another curve than P-256, or does not name its curve, and ES256 is on that alone",
+            ));
+        }
         "EC PRIVATE KEY" => (Algorithm::Es256, from_ec(p256::SecretKey::from_sec1_der(der).ok())?),
         _ => from_pkcs8(der)?,
     };
     Ok((alg, der, None))
+}
+
+/// Whether the object identifier of P-256 is in it.
+fn names_p256(der: &[u8]) -> bool {
+    let oid = p256::NistP256::OID;
+    der.windows(oid.as_bytes().len()).any(|bytes| bytes == oid.as_bytes())
 }
 
 fn from_pkcs8(der: &[u8]) -> Result<(Algorithm, Der), ImportError> {

@@ -9,6 +9,8 @@ mod demo;
 mod docs;
 mod harness;
 mod house;
+mod key_clockwork;
+mod key_rewrap;
 mod layers;
 mod oidc;
 mod pages;

@@ -75,9 +75,9 @@ fn built_crates(edges: &str) -> Vec<(String, String)> {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let lines: BTreeSet<String> = String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect();
     let crates = lines.iter().filter_map(|line| {
-        let (package, license) = line.split_once('|')?;
-        // A crate that its own tests depend on is listed a second time, with a mark.
-        Some((package.split(' ').next()?.to_owned(), license.trim_end_matches(" (*)").to_owned()))
+        // `(*)`: a crate whose tests depend on itself, with more features.
+        let (package, license) = line.trim_end_matches(" (*)").split_once('|')?;
+        Some((package.split(' ').next()?.to_owned(), license.to_owned()))
     });
     crates.collect()
 }

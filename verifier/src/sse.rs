@@ -84,6 +84,9 @@ impl EventStream {
             let too_long = self.searched - self.start > self.max_length;
             return if too_long { Err(NotEvents::TooLong) } else { Ok(None) };
         };
+        if end - self.start > self.max_length {
+            return Err(NotEvents::TooLong);
+        }
         // proof: `end` was found in the buffer, at or after `start`.
         let next = match (self.buffer[end], self.buffer.get(end + 1)) {
             (b'\r', Some(b'\n')) => end + 2,
@@ -95,9 +98,6 @@ impl EventStream {
             _ => end + 1,
         };
         let mut line = &self.buffer[self.start..end];
-        if line.len() > self.max_length {
-            return Err(NotEvents::TooLong);
-        }
         if std::mem::take(&mut self.first_line) {
             line = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line);
         }

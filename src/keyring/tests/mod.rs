@@ -2,6 +2,7 @@
 
 mod assertion;
 mod hostile;
+mod import;
 
 use std::sync::LazyLock;
 use std::time::Duration;

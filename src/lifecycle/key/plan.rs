@@ -115,5 +115,4 @@ pub(super) fn in_state(keys: &[SigningKey], alg: Algorithm, state: KeyState) -> 
 }
 
 #[cfg(test)]
-#[path = "plan_tests.rs"]
 mod tests;

@@ -29,6 +29,8 @@ impl Rewrapped {
 /// # Errors
 /// If something opens under neither key, or the database does not answer.
 pub async fn rewrap(app: &App, actor: &Actor) -> anyhow::Result<Rewrapped> {
+    // The key in the file may be a new one.
+    app.reload_keys().await?;
     let mut tx = app.store.begin().await?;
     let done = seal_anew(app, &mut tx).await?;
     if !done.is_nothing() {

@@ -11,9 +11,9 @@ use std::time::Duration;
 use axum::body::Bytes;
 
 use super::channel::Channel;
-use super::message::{Message, concerns};
+use super::message::{Message, Room, concerns, log_name};
 use super::request::{Cursor, unavailable};
-use super::{Look, PORTION, look};
+use super::{At, Look, PORTION, look};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::error::OAuthError;
@@ -35,7 +35,7 @@ pub(super) struct Piece {
     pub from: i64,
     pub seq: i64,
     /// Not set if more is to come at once.
-    pub at: Option<Timestamp>,
+    pub at: Option<At>,
     /// Whether it has entries.
     pub news: bool,
     pub jws: Bytes,
@@ -68,8 +68,9 @@ pub(super) async fn next(
     after: Option<&Cursor>,
     nonce: Option<&str>,
 ) -> Result<Piece, OAuthError> {
-    let (look, from, entries) = read(app, after).await.map_err(unavailable)?;
-    if entries.len() > FEW {
+    let (look, from, entries) = read(app, channel, after).await.map_err(unavailable)?;
+    let mut room = Room::new();
+    if entries.len() > FEW || !entries.iter().all(|entry| room.takes(entry)) {
         return portion_after(app, channel, look, from).await;
     }
     let seq = end_of(&entries, look.last);
@@ -78,7 +79,7 @@ pub(super) async fn next(
         log: Arc::clone(&look.log),
         from,
         seq,
-        at: Some(look.at),
+        at: Some(look.at.clone()),
         nonce: nonce.map(str::to_owned),
         entries: Arc::new(entries),
     };
@@ -89,12 +90,15 @@ pub(super) async fn next(
 }
 
 /// Looks at the log, and reads what comes after the cursor: from the beginning if the cursor means nothing in this log.
-async fn read(app: &App, after: Option<&Cursor>) -> Result<(Look, i64, Vec<Revocation>), StoreError> {
-    let at = app.now();
+async fn read(app: &App, channel: &Channel, after: Option<&Cursor>) -> Result<(Look, i64, Vec<Revocation>), StoreError> {
+    // Never closed, so there is always a turn. The clock is asked afterwards: the wait may be long.
+    let _turn = app.feed.reading.acquire().await;
+    let at = app.feed.clock_name.now(&app.clock);
+    let now = at.moment;
     let mut conn = app.store.read().await?;
-    let look = look(app, &mut conn, at).await?;
+    let look = look(app, &mut conn, at).await?.named_for(channel);
     let from = after.filter(|cursor| *cursor.log == *look.log && cursor.seq <= look.last).map_or(0, |cursor| cursor.seq);
-    let entries = since(&mut conn, from, at, FEW + 1).await?;
+    let entries = since(&mut conn, from, now, FEW + 1).await?;
     Ok((look, from, entries))
 }
 
@@ -142,27 +146,36 @@ async fn portion_after(app: &Arc<App>, channel: &Channel, look: Look, from: i64)
 /// Reads on from `from` until a message is full or the log ends. Gives where that is, and what concerns the channel.
 async fn read_portion(app: &App, channel: &Channel, look: &Look, from: i64) -> Result<(i64, Vec<Revocation>), StoreError> {
     let mut conn = app.store.read().await?;
-    let (mut entries, mut seq) = (Vec::new(), from);
+    let (mut entries, mut seq, mut room) = (Vec::new(), from, Room::new());
     loop {
-        let mut read = since(&mut conn, seq, look.at, PORTION).await?;
+        let read = since(&mut conn, seq, look.at.moment, PORTION).await?;
         let whole = read.len() < PORTION;
-        let end = if whole { end_of(&read, look.last) } else { end_of(&read, seq) };
-        read.retain(|entry| concerns(entry, &channel.audiences));
-        if entries.len() + read.len() > PORTION {
-            // What was read last is for the next portion.
-            return Ok((seq, entries));
+        for entry in read {
+            let number = entry.seq;
+            if concerns(&entry, &channel.audiences) {
+                if !room.takes(&entry) {
+                    return Ok((seq, entries));
+                }
+                entries.push(entry);
+            }
+            seq = number;
         }
-        entries.append(&mut read);
-        seq = end;
         if whole {
-            return Ok((seq, entries));
+            return Ok((seq.max(look.last), entries));
         }
+    }
+}
+
+impl Look {
+    /// With the name that the log has for this channel.
+    fn named_for(self, channel: &Channel) -> Self {
+        Self { log: log_name(&self.log, &channel.audiences), ..self }
     }
 }
 
 impl Portions {
     fn new(look: &Look, kid: &str) -> Self {
-        Self { log: Arc::clone(&look.log), kid: kid.to_owned(), signed: BTreeMap::new(), bytes: 0, made_at: look.at }
+        Self { log: Arc::clone(&look.log), kid: kid.to_owned(), signed: BTreeMap::new(), bytes: 0, made_at: look.at.moment }
     }
 
     /// Whether they are worth keeping. A clock that was set back makes them old, too.
@@ -172,7 +185,7 @@ impl Portions {
 
     /// Whether they are what would be made now, but for entries that have come or expired since.
     fn serve(&self, look: &Look, kid: &str) -> bool {
-        self.log == look.log && self.kid == kid && self.are_fresh(look.at)
+        self.log == look.log && self.kid == kid && self.are_fresh(look.at.moment)
     }
 
     fn after(&self, from: i64) -> Option<Portion> {

@@ -7,17 +7,28 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::body::Bytes;
-use tokio::sync::broadcast;
+use tokio::sync::{Semaphore, broadcast};
+use tokio::time::sleep;
 
 use super::catch_up::Portions;
-use super::{end_of_log, name_log};
+use super::clock_name::ClockName;
+use super::{At, end_of_log, name_log};
 use crate::app::App;
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Timestamp};
 use crate::error::OAuthError;
 use crate::store::{Store, StoreError};
 
 /// Messages that may wait for a receiver: eight seconds of heartbeats. The specification has it give up after three without progress.
 const BACKLOG: usize = 32;
+
+/// So many receivers are woken at once, and then the others wait a moment: thousands at once would keep every other request waiting
+/// for as long as it takes to write to all of them.
+const CROWD: usize = 256;
+const MOMENT: Duration = Duration::from_millis(1);
+
+/// So many receivers read at once what they lack. When thousands come at the same moment, the database's other connections are left
+/// to the requests that need them, and to `follow`.
+const READ_AT_ONCE: usize = 2;
 
 /// When to come back after a refusal: soon, since another replica may have room.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -29,6 +40,8 @@ pub struct Feed {
     pub(super) published: tokio::sync::Mutex<Published>,
     /// Held while a portion is made that many may want: one at a time, so that a crowd after a restart costs as much as one.
     pub(super) making: tokio::sync::Mutex<()>,
+    pub(super) reading: Semaphore,
+    pub(super) clock_name: ClockName,
     open: AtomicUsize,
     sent: AtomicU64,
     lagged: AtomicU64,
@@ -51,7 +64,8 @@ pub(super) struct Published {
 /// One set of audiences.
 pub(super) struct Channel {
     pub audiences: Arc<[String]>,
-    frames: broadcast::Sender<Arc<Frame>>,
+    /// A sender for each crowd.
+    crowds: Mutex<Vec<broadcast::Sender<Arc<Frame>>>>,
     /// Signed messages for those who come with much to catch up on.
     pub portions: Mutex<Option<Portions>>,
 }
@@ -67,7 +81,7 @@ pub(super) enum Frame {
 pub(super) struct Event {
     pub from: i64,
     pub seq: i64,
-    pub at: Option<Timestamp>,
+    pub at: Option<At>,
     /// Whether it has entries for the channel.
     pub news: bool,
     /// Clients whose tokens were refused by one of the log's new entries; disabled ones are among them.
@@ -96,7 +110,7 @@ impl Feed {
     ///
     /// # Errors
     /// If the database does not answer.
-    pub async fn open(store: &Store, now: Timestamp) -> Result<Self, StoreError> {
+    pub async fn open(store: &Store, clock: &Clock) -> Result<Self, StoreError> {
         let (seq, log) = end_of_log(&mut store.read().await?).await?;
         let log = match log {
             Some(log) => log,
@@ -106,10 +120,12 @@ impl Feed {
             state: Mutex::default(),
             published: tokio::sync::Mutex::new(Published { log, seq }),
             making: tokio::sync::Mutex::default(),
+            reading: Semaphore::new(READ_AT_ONCE),
+            clock_name: ClockName::new(clock),
             open: AtomicUsize::new(0),
             sent: AtomicU64::new(0),
             lagged: AtomicU64::new(0),
-            at: AtomicI64::new(now.0),
+            at: AtomicI64::new(clock.now().0),
         })
     }
 
@@ -143,7 +159,7 @@ impl Feed {
         }
         let new = || Arc::new(Channel::new(Arc::clone(audiences)));
         let channel = state.channels.entry(Arc::clone(audiences)).or_insert_with(new);
-        Ok((Arc::clone(channel), channel.frames.subscribe()))
+        Ok((Arc::clone(channel), channel.subscribe()))
     }
 
     /// The channels that somebody listens to. Forgets what nobody needs any more.
@@ -157,7 +173,10 @@ impl Feed {
     pub(super) fn end_all(&self) {
         for channel in self.state().channels.values() {
             *channel.portions() = None;
-            channel.publish(Frame::End);
+            let end = Arc::new(Frame::End);
+            for crowd in channel.crowds().iter() {
+                let _ = crowd.send(Arc::clone(&end));
+            }
         }
     }
 
@@ -181,20 +200,49 @@ impl Feed {
 
 impl Channel {
     fn new(audiences: Arc<[String]>) -> Self {
-        Self { audiences, frames: broadcast::Sender::new(BACKLOG), portions: Mutex::new(None) }
+        Self { audiences, crowds: Mutex::default(), portions: Mutex::new(None) }
     }
 
-    /// Hands a frame to everybody who listens; to nobody, if nobody does.
-    pub fn publish(&self, frame: Frame) {
-        let _ = self.frames.send(Arc::new(frame));
+    fn subscribe(&self) -> broadcast::Receiver<Arc<Frame>> {
+        let mut crowds = self.crowds();
+        match crowds.iter().find(|crowd| crowd.receiver_count() < CROWD) {
+            Some(crowd) => crowd.subscribe(),
+            None => {
+                let (crowd, receiver) = broadcast::channel(BACKLOG);
+                crowds.push(crowd);
+                receiver
+            }
+        }
+    }
+
+    /// Hands a frame to everybody who listens. `woken` counts how many were, since the last moment that others had.
+    pub async fn publish(&self, frame: Frame, woken: &mut usize) {
+        let frame = Arc::new(frame);
+        let crowds = self.crowds().clone();
+        for crowd in crowds {
+            if *woken >= CROWD {
+                sleep(MOMENT).await;
+                *woken = 0;
+            }
+            *woken += crowd.receiver_count();
+            // Nobody is left in it: then nobody is told.
+            let _ = crowd.send(Arc::clone(&frame));
+        }
+    }
+
+    fn crowds(&self) -> MutexGuard<'_, Vec<broadcast::Sender<Arc<Frame>>>> {
+        self.crowds.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn portions(&self) -> MutexGuard<'_, Option<Portions>> {
         self.portions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Also forgets crowds of whom nobody is left.
     fn is_listened_to(&self) -> bool {
-        self.frames.receiver_count() > 0
+        let mut crowds = self.crowds();
+        crowds.retain(|crowd| crowd.receiver_count() > 0);
+        !crowds.is_empty()
     }
 
     /// Also drops those that are too old.

@@ -8,7 +8,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::catch_up::{end_of, since};
 use super::channel::{Event, Frame};
-use super::message::{Message, sse};
+use super::message::{Message, Room, log_name, sse};
 use super::{Look, PORTION, look, name_log};
 use crate::app::App;
 use crate::model::RevocationKind;
@@ -69,11 +69,12 @@ pub enum Step {
 /// is ended, too.
 pub async fn step(app: &Arc<App>) -> anyhow::Result<Step> {
     let mut published = app.feed.published.lock().await;
-    let mut found = Step::Heartbeat;
+    let (mut found, mut woken) = (Step::Heartbeat, 0);
     loop {
         // Before the look, and only what was looked at is said to be so: while the database is away, `at` stands still.
-        let at = app.now();
-        let channels = app.feed.channels(at);
+        let at = app.feed.clock_name.now(&app.clock);
+        let now = at.moment;
+        let channels = app.feed.channels(now);
         let mut conn = app.store.read().await?;
         let look = look(app, &mut conn, at).await?;
         if look.log != published.log || look.last < published.seq {
@@ -82,38 +83,44 @@ pub async fn step(app: &Arc<App>) -> anyhow::Result<Step> {
             published.seq = look.last;
             return Ok(found);
         }
-        let entries = match channels.is_empty() || look.last == published.seq {
+        let mut entries = match channels.is_empty() || look.last == published.seq {
             true => Vec::new(),
-            false => since(&mut conn, published.seq, at, PORTION).await?,
+            false => since(&mut conn, published.seq, now, PORTION).await?,
         };
         drop(conn);
-        let whole = entries.len() < PORTION;
+        let (mut room, read) = (Room::new(), entries.len());
+        entries.truncate(entries.iter().take_while(|entry| room.takes(entry)).count());
+        let whole = read < PORTION && entries.len() == read;
         let seq = end_of(&entries, if whole { look.last } else { published.seq });
         if !channels.is_empty() {
             let refused = entries.iter().filter(|entry| entry.kind == RevocationKind::Client);
             let clients: Arc<[String]> = refused.map(|entry| entry.id.clone()).collect();
             let message = Message {
                 audiences: Arc::new([]),
-                log: Arc::clone(&look.log),
+                log: Arc::from(""),
                 from: published.seq,
                 seq,
-                at: whole.then_some(at),
+                at: whole.then(|| look.at.clone()),
                 nonce: None,
                 entries: Arc::new(entries),
             };
             for channel in channels {
-                let message = Message { audiences: Arc::clone(&channel.audiences), ..message.clone() };
+                let log = log_name(&look.log, &channel.audiences);
+                let message = Message { audiences: Arc::clone(&channel.audiences), log: Arc::clone(&log), ..message.clone() };
                 let news = message.has_entries();
                 let signed = async { message.sign(&app.issuer.url, look.keys(app).await?, app.now()).await };
                 match signed.await {
-                    Ok(jws) => channel.publish(Frame::Message(Event {
-                        from: published.seq,
-                        seq,
-                        at: whole.then_some(at),
-                        news,
-                        clients: Arc::clone(&clients),
-                        sse: sse(&look.log, seq, &jws),
-                    })),
+                    Ok(jws) => {
+                        let event = Event {
+                            from: published.seq,
+                            seq,
+                            at: whole.then(|| look.at.clone()),
+                            news,
+                            clients: Arc::clone(&clients),
+                            sse: sse(&log, seq, &jws),
+                        };
+                        channel.publish(Frame::Message(event), &mut woken).await;
+                    }
                     Err(error) => {
                         app.feed.end_all();
                         return Err(error);
@@ -126,7 +133,7 @@ pub async fn step(app: &Arc<App>) -> anyhow::Result<Step> {
         }
         published.seq = seq;
         if whole {
-            app.feed.looked_at(at);
+            app.feed.looked_at(now);
             return Ok(found);
         }
     }

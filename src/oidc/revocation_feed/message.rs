@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Serialize, Serializer};
+use sha2::{Digest, Sha256};
 
-use super::PORTION;
+use super::{At, PORTION};
 use crate::clock::Timestamp;
 use crate::keyring::{KeyError, KeySet};
 use crate::model::{Algorithm, Revocation, RevocationKind};
@@ -20,11 +23,12 @@ const QUICK: usize = PORTION / 10;
 #[derive(Clone)]
 pub(super) struct Message {
     pub audiences: Arc<[String]>,
+    /// As `log_name` gives it.
     pub log: Arc<str>,
     pub from: i64,
     pub seq: i64,
     /// Set if the log ended at `seq` at that moment; not set if more messages follow at once.
-    pub at: Option<Timestamp>,
+    pub at: Option<At>,
     pub nonce: Option<String>,
     /// Everything in force from `from` to `seq`; what does not concern `audiences` is left out in writing.
     pub entries: Arc<Vec<Revocation>>,
@@ -41,6 +45,8 @@ struct Payload<'a> {
     seq: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     at: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clock: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     nonce: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -92,12 +98,61 @@ impl Message {
             log: &self.log,
             from: self.from,
             seq: self.seq,
-            at: self.at.map(Timestamp::millis),
+            at: self.at.as_ref().map(|at| at.moment.millis()),
+            clock: self.at.as_ref().map(|at| &*at.clock),
             nonce: self.nonce.as_deref(),
             entries: self.has_entries().then_some(Entries(self)),
         };
         Ok(keys.sign(Algorithm::Es256, MESSAGE_TYPE, &payload)?.into())
     }
+}
+
+/// The most bytes that the entries of a message have. As base64url, with the rest and the signature, it is then less than the 2 MiB that
+/// receivers take.
+const MOST_BYTES: usize = 3 << 19;
+const ENVELOPE_BYTES: usize = 64 * 1024;
+
+/// The members of an entry besides its id.
+const ENTRY_BYTES: usize = 80;
+
+/// What still fits into a message.
+pub(super) struct Room {
+    entries: usize,
+    bytes: usize,
+}
+
+impl Room {
+    /// That of a message without entries.
+    pub fn new() -> Self {
+        Self { entries: 0, bytes: MOST_BYTES - ENVELOPE_BYTES }
+    }
+
+    /// Whether the entry fits, too; then its room is taken. One always does: no id is nearly so long.
+    pub fn takes(&mut self, entry: &Revocation) -> bool {
+        let escaped = |b: u8| match b {
+            0..=0x1f => 6,
+            b'"' | b'\\' => 2,
+            _ => 1,
+        };
+        let bytes = ENTRY_BYTES + entry.id.bytes().map(escaped).sum::<usize>();
+        let fits = self.entries == 0 || (self.entries < PORTION && bytes <= self.bytes);
+        if fits {
+            self.entries += 1;
+            self.bytes = self.bytes.saturating_sub(bytes);
+        }
+        fits
+    }
+}
+
+/// What a log is called in messages for these audiences. They do not see the whole of it: a cursor of others would leave something out.
+pub(super) fn log_name(log: &str, audiences: &[String]) -> Arc<str> {
+    let mut digest = Sha256::new_with_prefix(log);
+    for audience in audiences {
+        digest.update([0]);
+        digest.update(audience);
+    }
+    let digest = digest.finalize();
+    URL_SAFE_NO_PAD.encode(digest.split_at(12).0).into()
 }
 
 /// Whether a resource server for these audiences must know the entry.
@@ -179,6 +234,31 @@ mod tests {
         assert!(!concerned(Some(&["https://c.example"])));
         assert!(!concerned(Some(&["https://a.example/"])), "audiences are compared as they are");
         assert!(!concerned(Some(&[])));
+    }
+
+    #[test]
+    fn a_log_has_another_name_for_other_audiences() {
+        let name = |log: &str, audiences: &[&str]| {
+            log_name(log, &audiences.iter().map(|audience| (*audience).to_owned()).collect::<Vec<_>>())
+        };
+        let one = name("log", &["a", "b"]);
+        assert_eq!((name("log", &["a", "b"]), one.len()), (Arc::clone(&one), 16));
+        for other in [name("gol", &["a", "b"]), name("log", &["a"]), name("log", &["ab"]), name("log", &["a", "b", "c"])] {
+            assert_ne!(other, one);
+        }
+    }
+
+    /// Whatever the ids are, a full message has less than the 2 MiB that receivers take.
+    #[test]
+    fn a_full_message_is_not_too_long() {
+        for id in ["00000000-0000-0000-0000-000000000000", &"\u{1}".repeat(255), &"\"".repeat(255), &"é".repeat(128)] {
+            let mut room = Room::new();
+            let entry = Revocation { id: id.to_owned(), ..entry(RevocationKind::Client, Some(i64::MAX), None) };
+            let entries: Vec<_> = std::iter::repeat_n(entry, PORTION + 1).take_while(|entry| room.takes(entry)).collect();
+            assert_eq!(entries.len() == PORTION, id.len() == 36, "{} of {id}", entries.len());
+            let written = serde_json::to_string(&entries.iter().map(Entry::of).collect::<Vec<_>>()).unwrap();
+            assert!((written.len() + ENVELOPE_BYTES).div_ceil(3) * 4 <= 2 << 20, "{}", written.len());
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@
 
 mod catch_up;
 mod channel;
+mod clock_name;
 mod endpoints;
 mod follow;
 mod message;
@@ -38,10 +39,17 @@ const LOG_NAME: &str = "revocation_log";
 /// The most entries that a message has.
 const PORTION: usize = 10_000;
 
+/// A moment, and the name of the clock that told it: moments of different clocks are not to be compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct At {
+    moment: Timestamp,
+    clock: Arc<str>,
+}
+
 /// What one look at the log found.
 struct Look {
-    /// The clock's moment **before** the look: at that moment the log ended at `last` or earlier.
-    at: Timestamp,
+    /// The moment **before** the look: then the log ended at `last` or earlier.
+    at: At,
     log: Arc<str>,
     last: i64,
     /// The key that would sign now, if it was revoked.
@@ -49,7 +57,7 @@ struct Look {
 }
 
 /// Learns where the log ends. What is read on `conn` afterwards has everything up to there.
-async fn look(app: &App, conn: &mut Conn, at: Timestamp) -> Result<Look, StoreError> {
+async fn look(app: &App, conn: &mut Conn, at: At) -> Result<Look, StoreError> {
     let (last, log) = end_of_log(conn).await?;
     let kid = app.keyring.current().active_kid(Algorithm::Es256).unwrap_or_default().to_owned();
     let revoked_kid = revocations::is_key_revoked(conn, &kid).await?.then_some(kid);
@@ -86,7 +94,7 @@ async fn end_of_log(conn: &mut Conn) -> Result<(i64, Option<Arc<str>>), StoreErr
 /// Gives the log a name, or another one in place of `old`: its numbers then mean something else than they did. If another process has
 /// been quicker, the name is the one that it gave.
 async fn name_log(store: &Store, old: Option<&str>) -> Result<Arc<str>, StoreError> {
-    let fresh = URL_SAFE_NO_PAD.encode(random_bytes::<12>());
+    let fresh = random_name();
     let mut tx = store.begin().await?;
     if let Some(old) = old {
         installation::take(&mut tx, LOG_NAME, old).await?;
@@ -94,4 +102,9 @@ async fn name_log(store: &Store, old: Option<&str>) -> Result<Arc<str>, StoreErr
     let name = installation::put_if_absent(&mut tx, LOG_NAME, &fresh).await?;
     tx.commit().await?;
     Ok(name.into())
+}
+
+/// A name that nobody else has.
+fn random_name() -> String {
+    URL_SAFE_NO_PAD.encode(random_bytes::<12>())
 }

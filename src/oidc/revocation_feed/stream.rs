@@ -9,6 +9,7 @@ use futures_util::stream;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
+use super::At;
 use super::catch_up::{self, Piece};
 use super::channel::{Channel, Frame, Place};
 use super::message::{SSE_END, sse_begin};
@@ -38,6 +39,8 @@ pub(super) struct Stream {
     log: Arc<str>,
     seq: i64,
     at: Timestamp,
+    /// The clock of the first message with a moment: by that one the receiver measures.
+    clock: Option<Arc<str>>,
     /// What it still lacks is read from the database; with `nonce`, if that was not sent yet.
     lacking: bool,
     nonce: Option<String>,
@@ -65,6 +68,7 @@ impl Stream {
             log: Arc::clone(&piece.log),
             seq: piece.seq,
             at: Timestamp(i64::MIN),
+            clock: None,
             lacking: true,
             nonce: request.nonce,
             ready: VecDeque::from([RETRY]),
@@ -122,8 +126,10 @@ impl Stream {
             tracing::info!(client_id = self.client_id, "the tokens of a receiver of revocations were refused; its stream ends");
             return None;
         }
-        if let Some(at) = event.at {
-            if at >= self.ends_at {
+        if let Some(At { moment: at, clock }) = &event.at {
+            let at = *at;
+            // The receiver could not measure by what follows. It comes again at once, and then by the new clock.
+            if self.clock.as_ref().is_some_and(|first| first != clock) || at >= self.ends_at {
                 return None;
             }
             if at >= self.check_at {
@@ -136,10 +142,12 @@ impl Stream {
             self.lacking = true;
             return Some(None);
         }
-        if event.seq <= self.seq && event.at.is_none_or(|at| at <= self.at) {
+        // Nothing new; or from a look that ended before ours did: what is less than the receiver has would be a gap to it.
+        let moment = event.at.as_ref().map(|at| at.moment);
+        if event.seq < self.seq || (event.seq == self.seq && moment.is_none_or(|at| at <= self.at)) {
             return Some(None);
         }
-        self.has(event.seq, event.at);
+        self.has(event.seq, moment);
         self.app.feed.message_sent();
         Some(Some(event.sse.clone()))
     }
@@ -162,8 +170,11 @@ impl Stream {
     }
 
     fn take(&mut self, piece: Piece) {
-        self.has(piece.seq, piece.at);
+        self.has(piece.seq, piece.at.as_ref().map(|at| at.moment));
         self.lacking = piece.at.is_none();
+        if let Some(at) = piece.at {
+            self.clock.get_or_insert(at.clock);
+        }
         if !self.lacking {
             self.nonce = None;
         }

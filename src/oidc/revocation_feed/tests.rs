@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use futures_util::{FutureExt, StreamExt};
+use serde_json::{Map, Value};
 
+use super::At;
 use super::channel::{Channel, Event, Frame};
 use super::message::sse;
 use super::request::Request;
@@ -13,7 +15,7 @@ use super::stream::Stream;
 use crate::app::App;
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
-use crate::model::{Revocation, RevocationKind};
+use crate::revocation;
 use crate::store::{Store, revocations};
 
 const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
@@ -21,6 +23,9 @@ const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 struct Test {
     app: Arc<App>,
     channel: Arc<Channel>,
+    /// Where the log ended when the stream began. Numbers in the tests are relative to this.
+    begin: i64,
+    clock: Arc<str>,
     chunks: axum::body::BodyDataStream,
     _folder: tempfile::TempDir,
 }
@@ -45,24 +50,36 @@ impl Test {
         };
         let body: Body = Stream::begin(&app, request).await.unwrap().into_body();
         let (channel, _) = app.feed.subscribe(&audiences).unwrap();
-        let mut test = Self { app, channel, chunks: body.into_data_stream(), _folder: folder };
+        let clock = app.feed.clock_name.now(&app.clock).clock;
+        let mut test = Self { app, channel, begin: 0, clock, chunks: body.into_data_stream(), _folder: folder };
         assert_eq!(test.chunk().await.unwrap(), "retry: 250\n\n");
-        assert!(test.chunk().await.unwrap().ends_with(b":3\nevent: revocations\ndata: "));
         test.chunk().await.unwrap();
+        let jws = test.chunk().await.unwrap();
+        test.begin = test.claims(&jws)["seq"].as_i64().unwrap();
         assert_eq!(test.chunk().await.unwrap(), "\n\n");
         test
     }
 
     /// Publishes `data` as what the log has from one number to another. `at` is in milliseconds after the stream's beginning.
-    fn publish(&self, from: i64, seq: i64, at: Option<u64>, data: &str) {
-        self.channel.publish(Frame::Message(Event {
-            from,
-            seq,
-            at: at.map(|at| NOW + Duration::from_millis(at)),
+    async fn publish(&self, from: i64, seq: i64, at: Option<u64>, data: &str) {
+        self.publish_by(&self.clock, from, seq, at, data).await;
+    }
+
+    async fn publish_by(&self, clock: &Arc<str>, from: i64, seq: i64, at: Option<u64>, data: &str) {
+        let event = Event {
+            from: self.begin + from,
+            seq: self.begin + seq,
+            at: at.map(|at| At { moment: NOW + Duration::from_millis(at), clock: Arc::clone(clock) }),
             news: seq > from,
             clients: Arc::new([]),
             sse: sse("log", seq, data.as_bytes()),
-        }));
+        };
+        self.channel.publish(Frame::Message(event), &mut 0).await;
+    }
+
+    fn claims(&self, jws: &[u8]) -> Map<String, Value> {
+        let jws = std::str::from_utf8(jws).unwrap();
+        self.app.keyring.current().verify(jws, "revocations+jwt").unwrap().claims
     }
 
     async fn chunk(&mut self) -> Option<Bytes> {
@@ -77,38 +94,31 @@ impl Test {
     }
 }
 
-async fn append(app: &App, count: usize) {
-    let entry = Revocation {
-        seq: 0,
-        kind: RevocationKind::Session,
-        id: "s".to_owned(),
-        not_before: None,
-        expires_at: NOW + Duration::from_secs(60),
-        audience: None,
-    };
-    let mut tx = app.store.begin().await.unwrap();
-    revocations::append(&mut tx, vec![entry; count]).await.unwrap();
-    tx.commit().await.unwrap();
+/// Revokes some sessions, and gives the number of the last entry.
+async fn append(app: &App, count: usize) -> i64 {
+    let entries = vec![revocation::session("s", NOW); count];
+    app.revocations.commit(app.store.begin().await.unwrap(), entries).await.unwrap();
+    revocations::last_seq(&mut app.store.read().await.unwrap()).await.unwrap()
 }
 
 #[tokio::test]
 async fn what_says_nothing_new_is_skipped_and_what_overlaps_is_not() {
     let mut test = Test::new().await;
     for (from, seq, at, passed_on) in [
-        (0, 2, Some(0), false),
-        (0, 3, None, false),
-        (3, 3, Some(0), false),
-        // Older entries, but a later moment: a look that began later and ended earlier.
-        (2, 2, Some(1), true),
-        (2, 4, Some(2), true),
-        (4, 4, Some(2), false),
+        (-3, -1, Some(0), false),
+        (-3, 0, None, false),
+        (0, 0, Some(0), false),
+        // A later moment, but a look that ended earlier: less than the receiver has would be a gap to it.
+        (-1, -1, Some(1), false),
+        (-1, 1, Some(2), true),
+        (1, 1, Some(2), false),
         // A part of more that follows at once.
-        (4, 5, None, true),
-        (5, 6, Some(3), true),
-        (6, 6, Some(4), true),
+        (1, 2, None, true),
+        (2, 3, Some(3), true),
+        (3, 3, Some(4), true),
     ] {
         let data = format!("{from}-{seq}-{at:?}");
-        test.publish(from, seq, at, &data);
+        test.publish(from, seq, at, &data).await;
         assert_eq!(test.sent().await, passed_on.then_some(data));
     }
 }
@@ -117,25 +127,57 @@ async fn what_says_nothing_new_is_skipped_and_what_overlaps_is_not() {
 #[tokio::test]
 async fn a_gap_is_filled_from_the_database() {
     let mut test = Test::new().await;
-    append(&test.app, 2).await;
-    test.publish(5, 5, Some(250), "beyond");
-    let begin = test.chunk().await.unwrap();
-    assert!(begin.ends_with(b":5\nevent: revocations\ndata: "), "{begin:?}");
+    let end = append(&test.app, 2).await;
+    let new = end - test.begin;
+    test.publish(new, new, Some(250), "beyond").await;
+    let id = test.chunk().await.unwrap();
+    assert!(id.ends_with(format!(":{end}\nevent: revocations\ndata: ").as_bytes()), "{id:?}");
     let jws = test.chunk().await.unwrap();
-    let claims = test.app.keyring.current().verify(std::str::from_utf8(&jws).unwrap(), "revocations+jwt").unwrap().claims;
-    assert_eq!((&claims["from"], &claims["seq"]), (&3.into(), &5.into()));
+    let claims = test.claims(&jws);
+    assert_eq!((&claims["from"], &claims["seq"]), (&test.begin.into(), &end.into()));
     assert_eq!(claims["entries"].as_array().unwrap().len(), 2);
     assert_eq!(test.chunk().await.unwrap(), "\n\n");
-    test.publish(5, 5, Some(500), "goes on");
+    test.publish(new, new, Some(500), "goes on").await;
     assert_eq!(test.sent().await.as_deref(), Some("goes on"));
+}
+
+/// The receiver measures by the first clock of its connection: by another one it could not go on.
+#[tokio::test]
+async fn a_stream_ends_when_the_clock_was_set() {
+    let mut test = Test::new().await;
+    test.publish(0, 1, Some(1), "before").await;
+    test.publish_by(&"another".into(), 1, 2, Some(2), "after").await;
+    assert_eq!(test.sent().await.as_deref(), Some("before"));
+    assert!(test.chunk().await.is_none());
 }
 
 #[tokio::test]
 async fn the_end_comes_after_what_was_published_before_it() {
     let mut test = Test::new().await;
-    test.publish(3, 4, Some(1), "last");
-    test.channel.publish(Frame::End);
-    test.publish(4, 5, Some(2), "never sent");
+    test.publish(0, 1, Some(1), "last").await;
+    test.app.feed.end_all();
+    test.publish(1, 2, Some(2), "never sent").await;
     assert_eq!(test.sent().await.as_deref(), Some("last"));
     assert!(test.chunk().await.is_none());
+}
+
+/// More receivers than are woken at once: each gets everything, and one who is late in the row no less.
+#[tokio::test]
+async fn every_crowd_is_told() {
+    let test = Test::new().await;
+    let audiences: Arc<[String]> = ["https://crowded.example".to_owned()].into();
+    let mut receivers = Vec::new();
+    for _ in 0..700 {
+        receivers.push(test.app.feed.subscribe(&audiences).unwrap());
+    }
+    let channel = Arc::clone(&receivers[0].0);
+    assert!(receivers.iter().all(|(of_each, _)| Arc::ptr_eq(of_each, &channel)));
+    let mut woken = 0;
+    channel.publish(Frame::End, &mut woken).await;
+    assert_eq!(woken, 700 - 2 * 256, "after each crowd the others had a moment");
+    for (_, receiver) in &mut receivers {
+        assert!(matches!(**receiver.try_recv().as_ref().unwrap(), Frame::End));
+    }
+    drop(receivers);
+    assert!(!test.app.feed.channels(NOW).iter().any(|kept| Arc::ptr_eq(kept, &channel)), "nobody is left");
 }

@@ -2,6 +2,8 @@
 
 mod clients;
 mod database;
+mod key_import;
+mod key_rewrap;
 mod keys;
 mod serving;
 mod tokens;

@@ -7,20 +7,20 @@ use tessera_verifier::{Dropped, KeySet, Kind, Now, Outcome, Receiver, TokenRules
 
 use crate::files;
 
-fn file(name: &str) -> Value {
+pub fn file(name: &str) -> Value {
     let path = format!("{}/vectors/{name}", env!("CARGO_MANIFEST_DIR"));
     serde_json::from_str(&std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))).unwrap()
 }
 
-fn text<'v>(value: &'v Value, name: &str) -> &'v str {
+pub fn text<'v>(value: &'v Value, name: &str) -> &'v str {
     value[name].as_str().unwrap_or_else(|| panic!("no `{name}` in {value}"))
 }
 
-fn millis(value: &Value, name: &str) -> Duration {
+pub fn millis(value: &Value, name: &str) -> Duration {
     Duration::from_millis(value[name].as_u64().unwrap_or_else(|| panic!("no `{name}` in {value}")))
 }
 
-fn key_set(jwks: &Value) -> KeySet {
+pub fn key_set(jwks: &Value) -> KeySet {
     KeySet::parse(jwks.to_string().as_bytes()).unwrap()
 }
 

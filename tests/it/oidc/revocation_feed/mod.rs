@@ -2,6 +2,7 @@
 
 mod ends;
 mod messages;
+mod names;
 mod refusals;
 mod replicas;
 mod resume;

@@ -39,7 +39,7 @@ pub(super) async fn grant(
     check_code_verifier(&code, params.get("code_verifier"))?;
     let resource = check_resource(client, &code, params)?;
     subject::check_session(app, &code.session_id).await?;
-    let (user, issued_at) = subject::load(app, &code.user_id, code.created_at, received_at).await?;
+    let (user, issued_at) = subject::load(app, client, &code.user_id, code.created_at, received_at).await?;
 
     let family = client.may_use(GrantType::RefreshToken).then(|| new_family(app, client, &code, &resource, issued_at));
     let sid = family.as_ref().map_or(code.session_id.as_str(), TokenFamily::access_token_sid);

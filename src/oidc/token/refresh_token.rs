@@ -45,7 +45,7 @@ pub(super) async fn grant(
     if !family.offline {
         subject::check_session(app, &family.session_id).await?;
     }
-    let (user, issued_at) = subject::load(app, &family.user_id, family.created_at, received_at).await?;
+    let (user, issued_at) = subject::load(app, client, &family.user_id, family.created_at, received_at).await?;
     let metadata = &client.metadata;
     let scope = narrow_scope(&family.scope.filter(|scope| metadata.scope.contains(scope)), params.get("scope"))?;
     let resource = narrow(&still_allowed(&family, client)?, params)?;

@@ -87,12 +87,16 @@ impl Cluster {
         &self.replicas[0].app
     }
 
-    /// Stops the replica at `index` and starts another in its place; the gate is closed meanwhile, and leads to it then.
-    pub async fn restart(&mut self, index: usize) {
+    /// Closes the gate and stops the first replica. The others move up.
+    pub async fn stop_first(&mut self) {
         self.gate.close();
-        self.replicas.remove(index).stop().await;
-        self.replicas.insert(index, self.replica(Clock::system()).await);
-        self.gate.open(self.replicas[index].address);
+        self.replicas.remove(0).stop().await;
+    }
+
+    /// Starts a replica in the place of the one that was stopped; the gate leads to it then.
+    pub async fn start_first(&mut self) {
+        self.replicas.insert(0, self.replica(Clock::system()).await);
+        self.gate.open(self.replicas[0].address);
     }
 
     /// Registers a web client that skips consent, whose tokens are for `API`.

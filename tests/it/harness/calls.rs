@@ -12,8 +12,12 @@ use super::process::PATIENCE;
 /// The promise: nothing is accepted later than this after the provider's answer.
 pub const WITHIN: Duration = Duration::from_secs(1);
 
+/// After a connection come at most two at once: what a receiver lacks, and what was published meanwhile.
+const STEADY: u64 = 4;
+
 /// See the file's head. The calls end when it is dropped.
 pub struct Calls {
+    verifier: Verifier,
     seen: watch::Sender<Vec<Seen>>,
     calling: JoinHandle<()>,
 }
@@ -53,7 +57,7 @@ impl Calls {
         let seen = watch::Sender::new(vec![Seen::default(); tokens.len()]);
         let tokens: Vec<String> = tokens.iter().map(|token| (*token).to_owned()).collect();
         let calling = tokio::spawn(call(verifier.clone(), tokens, seen.clone()));
-        Self { seen, calling }
+        Self { verifier: verifier.clone(), seen, calling }
     }
 
     /// Waits until a call that begins from now on is accepted with each of these tokens.
@@ -92,6 +96,24 @@ impl Calls {
         }
     }
 
+    /// Waits until the feed has brought so many messages over one connection that it is certain to go on: what comes first after a
+    /// connection does not say that there will be more.
+    pub async fn steady(&self) {
+        let mut seen = self.seen.subscribe();
+        let mut begin = self.verifier.status();
+        let steady = async {
+            while seen.changed().await.is_ok() {
+                let now = self.verifier.status();
+                if now.connections != begin.connections {
+                    begin = now;
+                } else if now.messages >= begin.messages + STEADY {
+                    return;
+                }
+            }
+        };
+        assert!(timeout(PATIENCE, steady).await.is_ok(), "the feed does not go on: {:?}", self.verifier.status());
+    }
+
     /// This token was never refused as revoked, and there were calls.
     pub fn never_revoked(&self, token: usize) {
         let seen = self.seen.borrow()[token];
@@ -101,7 +123,7 @@ impl Calls {
     async fn until(&self, token: usize, what: &str, reached: impl Fn(&Seen) -> bool) -> Seen {
         let mut seen = self.seen.subscribe();
         let reached = timeout(PATIENCE, seen.wait_for(|seen| reached(&seen[token]))).await.map(|seen| seen.unwrap()[token]);
-        reached.unwrap_or_else(|_| panic!("token {token} is not {what}: {:?}", self.seen.borrow()[token]))
+        reached.unwrap_or_else(|_| panic!("token {token} is not {what}: {:?} {:?}", self.seen.borrow()[token], self.verifier.status()))
     }
 }
 

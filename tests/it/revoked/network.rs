@@ -69,6 +69,7 @@ on_both_engines! {
             }
             let (after, _) = calls.revoked(0, answered).await;
             calls.accepted(&[1]).await;
+            calls.steady().await;
             calls.never_revoked(1);
             calls.kept_promise(0, answered);
             println!("{fault:?}: refused as revoked {after:?} after the answer");
@@ -109,8 +110,9 @@ async fn a_subscriber_that_stops_reading_holds_up_nobody() {
         socket.set_recv_buffer_size(4_096).unwrap();
         let mut connection = socket.connect(scene.cluster.replicas[0].address).await.unwrap();
         let authorization = basic(&scene.server.id, scene.server.secret.as_ref().unwrap());
-        let request =
-            format!("GET /revocations/stream?nonce=n HTTP/1.1\r\nHost: localhost\r\nAuthorization: {authorization}\r\n\r\n");
+        let request = format!(
+            "GET /revocations/stream?nonce=n HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: {authorization}\r\n\r\n"
+        );
         connection.write_all(request.as_bytes()).await.unwrap();
         // The answer has begun; nothing is read from here on.
         assert_eq!(connection.read_u8().await.unwrap(), b'H');

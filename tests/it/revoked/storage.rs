@@ -76,6 +76,7 @@ async fn a_provider_without_its_database_lets_receivers_notice() {
         }
         let (after, _) = calls.revoked(0, answered).await;
         calls.accepted(&[1]).await;
+        calls.steady().await;
         calls.never_revoked(1);
         calls.kept_promise(0, answered);
         println!("{fault:?}: refused as revoked {after:?} after the answer");

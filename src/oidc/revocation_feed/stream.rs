@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use futures_util::stream;
 use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
 use super::At;
 use super::catch_up::{self, Piece};
@@ -101,22 +101,39 @@ impl Stream {
             }
             match self.frames.recv().await {
                 Ok(frame) => {
+                    let frame = self.newest(frame)?;
                     if let Some(bytes) = self.pass_on(&frame).await? {
                         return Some(bytes);
                     }
                 }
                 Err(RecvError::Lagged(missed)) => {
-                    self.app.feed.left_behind();
-                    tracing::info!(
-                        client_id = self.client_id,
-                        missed,
-                        "a receiver of revocations does not keep up; its stream ends"
-                    );
+                    self.left_behind(missed);
                     return None;
                 }
                 Err(RecvError::Closed) => return None,
             }
         }
+    }
+
+    fn left_behind(&self, missed: u64) {
+        self.app.feed.left_behind();
+        tracing::info!(client_id = self.client_id, missed, "a receiver of revocations does not keep up; its stream ends");
+    }
+
+    /// The frame, or if it is a heartbeat and others wait already, the next one that is not outdated: a provider that has more to send than it
+    /// can sends fewer heartbeats then, and leaves nobody behind for that.
+    fn newest(&mut self, mut frame: Arc<Frame>) -> Option<Arc<Frame>> {
+        while matches!(&*frame, Frame::Message(event) if event.seq == self.seq && event.at.is_some()) {
+            match self.frames.try_recv() {
+                Ok(next) => frame = next,
+                Err(TryRecvError::Lagged(missed)) => {
+                    self.left_behind(missed);
+                    return None;
+                }
+                Err(TryRecvError::Empty | TryRecvError::Closed) => break,
+            }
+        }
+        Some(frame)
     }
 
     /// The frame's bytes, if it has something for the receiver. None at the outside ends the stream.

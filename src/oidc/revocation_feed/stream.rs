@@ -11,8 +11,9 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
 use super::At;
 use super::catch_up::{self, Piece};
-use super::channel::{Channel, Frame, Place};
+use super::channel::{Channel, Frame};
 use super::message::{SSE_END, sse_begin};
+use super::places::Place;
 use super::request::{self, Cursor, Request};
 use crate::app::App;
 use crate::clock::Timestamp;
@@ -56,7 +57,7 @@ impl Stream {
     /// # Errors
     /// `temporarily_unavailable` if there is no place, or the database does not answer; `server_error` if nothing can be signed.
     pub async fn begin(app: &Arc<App>, request: Request) -> Result<Self, OAuthError> {
-        let place = Place::take(app)?;
+        let place = Place::take(app, &request.client_id)?;
         let (channel, frames) = app.feed.subscribe(&request.audiences)?;
         let now = app.now();
         let piece = catch_up::next(app, &channel, request.after.as_ref(), request.nonce.as_deref()).await?;

@@ -213,6 +213,11 @@ impl Revocations {
         Ok(purged)
     }
 
+    /// The number of the last entry that this process knows to be committed.
+    pub fn known_seq(&self) -> i64 {
+        self.0.known_seq.load(Ordering::SeqCst)
+    }
+
     /// What happened since the start.
     pub fn counters(&self) -> Counters {
         Counters {

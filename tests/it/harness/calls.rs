@@ -123,7 +123,9 @@ impl Calls {
     async fn until(&self, token: usize, what: &str, reached: impl Fn(&Seen) -> bool) -> Seen {
         let mut seen = self.seen.subscribe();
         let reached = timeout(PATIENCE, seen.wait_for(|seen| reached(&seen[token]))).await.map(|seen| seen.unwrap()[token]);
-        reached.unwrap_or_else(|_| panic!("token {token} is not {what}: {:?} {:?}", self.seen.borrow()[token], self.verifier.status()))
+        reached.unwrap_or_else(|_| {
+            panic!("token {token} is not {what}: {:?} {:?}", self.seen.borrow()[token], self.verifier.status())
+        })
     }
 }
 

@@ -4,11 +4,12 @@ mod milliseconds;
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fantoccini::Locator;
 use reqwest::StatusCode;
 use tessera::model::secret::random_bytes;
+use tokio::time::Instant;
 
 use crate::harness::browser::Browser;
 use crate::harness::process::Process;

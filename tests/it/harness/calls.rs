@@ -1,11 +1,11 @@
-//! A resource server that is called in a tight loop, always with the same few tokens, and what it said to each of them.
+//! A resource server that is called without pause, always with the same few tokens, and what it said to each of them.
 
 use std::time::Duration;
 
 use tessera_verifier::{Kind, Refused, Verifier};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::process::PATIENCE;
 
@@ -52,11 +52,20 @@ impl Seen {
 }
 
 impl Calls {
-    /// Begins to call `verifier` with each of `tokens` in turn. They go by their index from here on.
-    pub fn begin(verifier: &Verifier, tokens: &[&str]) -> Self {
+    /// Begins to call `verifier` with each of `tokens` in turn, in a tight loop. They go by their index from here on.
+    pub fn tight(verifier: &Verifier, tokens: &[&str]) -> Self {
+        Self::begin(verifier, tokens, Duration::ZERO)
+    }
+
+    /// As `tight`, a few hundred times a second: where much else goes on at the same time.
+    pub fn calm(verifier: &Verifier, tokens: &[&str]) -> Self {
+        Self::begin(verifier, tokens, Duration::from_millis(2))
+    }
+
+    fn begin(verifier: &Verifier, tokens: &[&str], pause: Duration) -> Self {
         let seen = watch::Sender::new(vec![Seen::default(); tokens.len()]);
         let tokens: Vec<String> = tokens.iter().map(|token| (*token).to_owned()).collect();
-        let calling = tokio::spawn(call(verifier.clone(), tokens, seen.clone()));
+        let calling = tokio::spawn(call(verifier.clone(), tokens, pause, seen.clone()));
         Self { verifier: verifier.clone(), seen, calling }
     }
 
@@ -135,7 +144,7 @@ impl Drop for Calls {
     }
 }
 
-async fn call(verifier: Verifier, tokens: Vec<String>, seen: watch::Sender<Vec<Seen>>) {
+async fn call(verifier: Verifier, tokens: Vec<String>, pause: Duration, seen: watch::Sender<Vec<Seen>>) {
     loop {
         for (index, token) in tokens.iter().enumerate() {
             let began = Instant::now();
@@ -143,6 +152,9 @@ async fn call(verifier: Verifier, tokens: Vec<String>, seen: watch::Sender<Vec<S
             let verdict = verifier.verify(token).err();
             seen.send_modify(|seen| seen[index].note(began, ready, verdict));
         }
-        tokio::task::yield_now().await;
+        match pause.is_zero() {
+            true => tokio::task::yield_now().await,
+            false => sleep(pause).await,
+        }
     }
 }

@@ -43,7 +43,7 @@ async fn a_resource_server_with_a_wrong_clock_goes_by_the_providers() {
         let by_its_own = if wrong_by > 0 { Refused::Expired } else { Refused::NotYetValid };
         assert_eq!(alone.verify(&scene.kept).err(), Some(by_its_own), "by its own clock it would be refused");
         let (_, revoked) = scene.token(1).await;
-        let calls = Calls::begin(&verifier, &[&revoked, &scene.kept]);
+        let calls = Calls::calm(&verifier, &[&revoked, &scene.kept]);
         calls.accepted(&[0, 1]).await;
         revoke_by_hand(&scene.cluster.replicas[1].app, &revoked).await.unwrap();
         let answered = Instant::now();
@@ -77,7 +77,7 @@ async fn replicas_whose_clocks_differ_by_five_minutes() {
         let operator = Actor::operator();
         for kind in ["token", "session", "user", "key"] {
             let (revoked, sub) = scene.token_of_person(0).await;
-            let calls = Calls::begin(&scene.verifier, &[&revoked]);
+            let calls = Calls::calm(&scene.verifier, &[&revoked]);
             calls.accepted(&[0]).await;
             match kind {
                 "token" => revoke_by_hand(&wrong, &revoked).await.unwrap(),
@@ -95,7 +95,7 @@ async fn replicas_whose_clocks_differ_by_five_minutes() {
         // At the other replica, time is another one. What was known is, and the age is measured anew.
         let (_, revoked) = scene.token(1).await;
         let (_, kept) = scene.token(1).await;
-        let calls = Calls::begin(&scene.verifier, &[&revoked, &kept]);
+        let calls = Calls::calm(&scene.verifier, &[&revoked, &kept]);
         scene.cluster.gate.open(scene.cluster.replicas[1].address);
         scene.cluster.gate.cut();
         calls.accepted(&[0, 1]).await;
@@ -118,7 +118,7 @@ async fn a_providers_clock_that_is_set_forward_and_back() {
     let scene = Scene::on(cluster).await;
     for wrong_by in [FIVE_MINUTES, 0] {
         let (_, revoked) = scene.token(1).await;
-        let calls = Calls::begin(&scene.verifier, &[&revoked, &scene.kept]);
+        let calls = Calls::calm(&scene.verifier, &[&revoked, &scene.kept]);
         calls.accepted(&[0, 1]).await;
         clock.set_wrong_by(wrong_by * MICROS);
         revoke_by_hand(&scene.cluster.replicas[1].app, &revoked).await.unwrap();

@@ -24,7 +24,7 @@ async fn the_keys_of_the_feed_are_revoked() {
     });
     let kept = scene.cluster.token_of_service(&client.await, 0).await;
     let strangers = invented(&revoked);
-    let calls = Calls::begin(&scene.verifier, &[&revoked, &kept, &strangers]);
+    let calls = Calls::calm(&scene.verifier, &[&revoked, &kept, &strangers]);
     calls.accepted(&[0, 1]).await;
     let keys = signing_keys::all(&mut app.store.read().await.unwrap()).await.unwrap();
     let upcoming = keys.iter().find(|key| key.alg == Algorithm::Es256 && key.state == KeyState::Upcoming).unwrap();
@@ -39,7 +39,7 @@ async fn the_keys_of_the_feed_are_revoked() {
     calls.never_revoked(1);
     // Signed under the key that nobody knew, and taken back as any other.
     let (client, revoked) = scene.token(1).await;
-    let calls = Calls::begin(&scene.verifier, &[&revoked, &kept]);
+    let calls = Calls::calm(&scene.verifier, &[&revoked, &kept]);
     calls.accepted(&[1]).await;
     scene.cluster.revoke(&client, &revoked, 1).await;
     let answered = Instant::now();
@@ -74,7 +74,7 @@ async fn another_log_takes_the_place_of_the_one_that_receivers_follow() {
     for fault in [Fault::Renamed, Fault::Shorter] {
         let (_, before) = scene.token(0).await;
         let (_, after) = scene.token(0).await;
-        let calls = Calls::begin(&scene.verifier, &[&before, &after, &scene.kept]);
+        let calls = Calls::calm(&scene.verifier, &[&before, &after, &scene.kept]);
         calls.accepted(&[0, 1, 2]).await;
         revoke_by_hand(app, &before).await.unwrap();
         let answered_before = Instant::now();

@@ -37,7 +37,7 @@ on_both_engines! {
             let other = scene.cluster.replicas[1].address;
             scene.cluster.gate.open(scene.cluster.replicas[0].address);
             let (client, revoked) = scene.token(1).await;
-            let calls = Calls::begin(&scene.verifier, &[&revoked, &scene.kept]);
+            let calls = Calls::calm(&scene.verifier, &[&revoked, &scene.kept]);
             calls.accepted(&[0, 1]).await;
             let gate = &scene.cluster.gate;
             let mut at = 1;
@@ -85,7 +85,7 @@ async fn a_batch_that_is_cut_off_in_its_middle_is_as_good_as_none() {
     let scene = Scene::start(TestDatabase::sqlite().await, |_| {}).await;
     for offset in [0, 1, 20, 300, 4_000, 9_000, 14_000] {
         let (_, revoked) = scene.token(1).await;
-        let calls = Calls::begin(&scene.verifier, &[&revoked, &scene.kept]);
+        let calls = Calls::calm(&scene.verifier, &[&revoked, &scene.kept]);
         calls.accepted(&[0, 1]).await;
         let connections = scene.verifier.status().connections;
         scene.cluster.gate.cut_after(offset);
@@ -125,14 +125,14 @@ async fn a_subscriber_that_stops_reading_holds_up_nobody() {
     for _ in 0..3 {
         let (_, revoked) = scene.token(0).await;
         scene.revoke_among(5_000, &revoked, 0).await;
-        let calls = Calls::begin(&scene.verifier, &[&revoked]);
+        let calls = Calls::calm(&scene.verifier, &[&revoked]);
         calls.revoked(0, Instant::now()).await;
     }
     let mut slowest = Duration::ZERO;
     let before = scene.verifier.status().messages;
     while scene.verifier.status().messages < before + MORE_THAN_MAY_WAIT {
         let (_, revoked) = scene.token(0).await;
-        let calls = Calls::begin(&scene.verifier, &[&revoked, &scene.kept]);
+        let calls = Calls::calm(&scene.verifier, &[&revoked, &scene.kept]);
         calls.accepted(&[0, 1]).await;
         scene.revoke_among(1, &revoked, 0).await;
         let answered = Instant::now();

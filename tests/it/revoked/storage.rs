@@ -50,7 +50,7 @@ async fn a_provider_without_its_database_lets_receivers_notice() {
     let [first, second] = [0, 1].map(|at| &scene.cluster.replicas[at].app);
     for fault in [Database::ConnectionsEnded, Database::Down, Database::Unreachable, Database::Forgotten] {
         let (_, revoked) = scene.token(1).await;
-        let calls = Calls::begin(&scene.verifier, &[&revoked, &scene.kept]);
+        let calls = Calls::calm(&scene.verifier, &[&revoked, &scene.kept]);
         calls.accepted(&[0, 1]).await;
         match fault {
             Database::ConnectionsEnded => end_connections(&url).await,
@@ -109,7 +109,7 @@ async fn nothing_hangs_on_redis() {
     for fault in [Redis::Flushed, Redis::Unreachable, Redis::Forgotten, Redis::Stopped, Redis::Back] {
         let (client, revoked) = scene.token(1).await;
         let (token_of_person, sub) = scene.token_of_person(0).await;
-        let calls = Calls::begin(&scene.verifier, &[&revoked, &token_of_person, &scene.kept]);
+        let calls = Calls::calm(&scene.verifier, &[&revoked, &token_of_person, &scene.kept]);
         calls.accepted(&[0, 1, 2]).await;
         match fault {
             Redis::Flushed => redis.flush(),

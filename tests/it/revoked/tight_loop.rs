@@ -100,7 +100,7 @@ async fn everything_is_refused_in_time(name: &str, db: TestDatabase, replicas: u
         let client = client(&cluster, &format!("app{number}"), [Algorithm::Es256, Algorithm::Rs256][number % 2]).await;
         let user = cluster.user(&new_email()).await;
         let grant = cluster.grant(&user, &client, number % replicas).await;
-        let calls = Calls::begin(&verifier, &[&grant.access_token, &es256, &rs256]);
+        let calls = Calls::tight(&verifier, &[&grant.access_token, &es256, &rs256]);
         calls.accepted(&[0, 1, 2]).await;
         take_back(&cluster, cause, &user, &client, &grant, at).await;
         let answered = Instant::now();
@@ -113,7 +113,7 @@ async fn everything_is_refused_in_time(name: &str, db: TestDatabase, replicas: u
     }
 
     let revoke_key = async |of: &str, other: &str| {
-        let calls = Calls::begin(&verifier, &[of, other]);
+        let calls = Calls::tight(&verifier, &[of, other]);
         calls.accepted(&[0, 1]).await;
         let kid = header(of)["kid"].clone();
         assert!(lifecycle::key::revoke(&cluster.replicas[at].app, &Actor::operator(), kid.as_str().unwrap()).await.unwrap());

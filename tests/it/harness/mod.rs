@@ -5,6 +5,7 @@ pub mod cluster;
 pub mod engines;
 pub mod gate;
 pub mod live;
+pub mod nginx;
 pub mod postgres;
 pub mod process;
 pub mod provider;

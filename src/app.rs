@@ -24,6 +24,7 @@ use crate::lifecycle;
 use crate::model::{Actor, SigningKey};
 use crate::oidc::metadata::Documents;
 use crate::oidc::revocation_feed::Feed;
+use crate::oidc::status_list::StatusLists;
 use crate::password::PasswordHasher;
 use crate::revocation::{self, Revocations};
 use crate::root_secret::DerivedKeys;
@@ -50,6 +51,7 @@ pub struct App {
     /// Set when the provider is about to stop: it is not ready then, so that no new work is sent to it.
     pub draining: AtomicBool,
     pub documents: Documents,
+    pub status_lists: StatusLists,
 }
 
 /// The issuer identifier and what follows from it.
@@ -136,6 +138,7 @@ impl App {
             metrics: Arc::new(metrics),
             draining: AtomicBool::new(false),
             documents: Documents::new(&config),
+            status_lists: StatusLists::default(),
             clock,
             store,
             config,

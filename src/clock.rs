@@ -78,6 +78,8 @@ pub struct Clock(Source);
 #[derive(Clone, Debug)]
 enum Source {
     System,
+    /// The machine's, and so many microseconds.
+    Wrong(Arc<AtomicI64>),
     Manual(Arc<AtomicI64>),
 }
 
@@ -85,6 +87,11 @@ impl Clock {
     /// The machine's clock.
     pub fn system() -> Self {
         Self(Source::System)
+    }
+
+    /// A clock that runs like the machine's, but is wrong by so many microseconds: for tests of replicas whose clocks differ.
+    pub fn wrong_by(micros: i64) -> Self {
+        Self(Source::Wrong(Arc::new(AtomicI64::new(micros))))
     }
 
     /// A clock that stands still until `advance` moves it.
@@ -95,12 +102,11 @@ impl Clock {
     /// The present moment.
     #[allow(clippy::disallowed_methods, reason = "the one place where the system is asked")]
     pub fn now(&self) -> Timestamp {
+        // A clock set before 1970 reads as the epoch: everything is then "not yet valid", never "valid for ever".
+        let system = || micros(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default());
         match &self.0 {
-            Source::System => {
-                // A clock set before 1970 reads as the epoch: everything is then "not yet valid", never "valid for ever".
-                let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-                Timestamp(micros(since_epoch))
-            }
+            Source::System => Timestamp(system()),
+            Source::Wrong(by) => Timestamp(system().saturating_add(by.load(Ordering::SeqCst))),
             Source::Manual(at) => Timestamp(at.load(Ordering::SeqCst)),
         }
     }
@@ -139,10 +145,17 @@ impl Clock {
         }
     }
 
+    /// Sets a clock that is wrong to be wrong by so much from now on, as when somebody corrects it; does nothing to others.
+    pub fn set_wrong_by(&self, micros: i64) {
+        if let Source::Wrong(by) = &self.0 {
+            by.store(micros, Ordering::SeqCst);
+        }
+    }
+
     /// Waits until `moment`. A manual clock jumps there instead.
     pub async fn wait_until(&self, moment: Timestamp) {
         match &self.0 {
-            Source::System => {
+            Source::System | Source::Wrong(_) => {
                 // The timer may fire early by a rounding error, hence the loop.
                 while self.now() < moment {
                     tokio::time::sleep(moment.since(self.now())).await;

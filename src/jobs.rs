@@ -7,10 +7,11 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::app::App;
+use crate::clock::Timestamp;
 use crate::lifecycle;
 use crate::oidc::revocation_feed;
 use crate::revocation;
-use crate::store::{StoreError, audit, authorization, clients, sessions, token_families};
+use crate::store::{StoreError, audit, authorization, clients, sessions, status_lists, token_families};
 
 /// Another process's change to the signing keys is seen within this time, and a rotation that is due happens.
 const KEYS_EVERY: Duration = Duration::from_secs(2);
@@ -21,6 +22,9 @@ const KEPT_FOR: Duration = Duration::from_secs(86_400);
 
 /// How much longer than it is accepted a used assertion is remembered: more than clocks of replicas differ.
 const ASSERTIONS_KEPT_FOR: Duration = Duration::from_secs(3_600);
+
+/// A status list is served this much longer than its last token lives: more than clocks differ and any leeway.
+const STATUS_LISTS_KEPT_FOR: Duration = Duration::from_secs(600);
 
 /// Starts everything that runs beside requests, until `stop` says so.
 pub fn spawn(app: &Arc<App>, stop: watch::Receiver<bool>) {
@@ -87,5 +91,24 @@ pub async fn clean_up(app: &App) -> Result<(), StoreError> {
     audit::purge(&mut tx, now.minus(Duration::from_secs(app.config.log.audit_retention.into()))).await?;
     tx.commit().await?;
     app.revocations.purge().await?;
+    purge_status_lists(app, now.minus(STATUS_LISTS_KEPT_FOR)).await
+}
+
+/// The list itself goes last, so that what is left of a purge that was cut short is found by the next one.
+async fn purge_status_lists(app: &App, before: Timestamp) -> Result<(), StoreError> {
+    let expired = status_lists::expired(&mut app.store.read().await?, before).await?;
+    for list in expired {
+        loop {
+            let mut tx = app.store.begin().await?;
+            let purged = status_lists::purge_entries(&mut tx, &list.id).await?;
+            if purged == 0 {
+                status_lists::delete(&mut tx, &list.id).await?;
+            }
+            tx.commit().await?;
+            if purged == 0 {
+                break;
+            }
+        }
+    }
     Ok(())
 }

@@ -12,7 +12,7 @@ use crate::http::cors::preflight;
 use crate::http::headers::{api_headers, cors_headers, page_headers};
 use crate::http::params::MAX_BODY;
 use crate::http::request_scope::{LONGEST_REQUEST, RequestScope};
-use crate::oidc::{authorize, introspect, metadata, revocation_feed, revoke, token, userinfo};
+use crate::oidc::{authorize, introspect, metadata, revocation_feed, revoke, status_list, token, userinfo};
 use crate::pages::{self, account, assets, consent, landing, login, logout, setup};
 use crate::telemetry;
 
@@ -27,6 +27,8 @@ pub fn router(app: &Arc<App>) -> Router {
         .route("/userinfo", get(userinfo::handle).post(userinfo::handle))
         .route("/revoke", post(revoke::post))
         .route("/jwks", get(metadata::jwks))
+        .route("/status-lists", get(status_list::aggregation))
+        .route("/status-lists/{list}", get(status_list::get))
         .route("/.well-known/openid-configuration", get(metadata::provider))
         .route("/.well-known/oauth-authorization-server", get(metadata::provider))
         .method_not_allowed_fallback(preflight)

@@ -127,14 +127,18 @@ fn client_secret(environment: impl Iterator<Item = (String, String)>) -> anyhow:
             let secret = secret_in_file(&path).map_err(|problem| anyhow!("{SECRET_FILE}: {problem}"))?;
             if secret.is_empty() { Err(anyhow!("{SECRET_FILE}: {path} is empty")) } else { Ok(Secret::new(secret)) }
         }
-        (None, None) => Err(usage(format!("the client's secret is missing: set {SECRET}, or {SECRET_FILE} to a file that holds it"))),
+        (None, None) => {
+            Err(usage(format!("the client's secret is missing: set {SECRET}, or {SECRET_FILE} to a file that holds it")))
+        }
     }
 }
 
 /// What is wrong with the options, or with the provider that they lead to.
 fn in_words(error: BuildError, issuer: &str) -> anyhow::Error {
     match error {
-        BuildError::Http(HttpError::Url(_)) => usage(format!("--issuer: `{issuer}` is not an https URL, nor http to this machine")),
+        BuildError::Http(HttpError::Url(_)) => {
+            usage(format!("--issuer: `{issuer}` is not an https URL, nor http to this machine"))
+        }
         BuildError::Http(HttpError::Roots) => {
             anyhow!("no trusted root certificate: the system has none, or --root-certificate is not a PEM file of certificates")
         }

@@ -73,6 +73,7 @@ pub(super) const KEYS: &[Key] = &[
     key("tokens.refresh_retry_grace", Kind::Number(0, 60)),
     key("tokens.authorization_code_lifetime", Kind::Number(1, 60)),
     key("tokens.leeway", Kind::Number(0, 60)),
+    key("tokens.status_list", Kind::Switch),
     key("sessions.lifetime", Kind::Number(300, YEAR)),
     key("sessions.idle_lifetime", Kind::Number(300, YEAR)),
     key("passwords.min_length", Kind::Number(8, 128)),

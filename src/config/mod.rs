@@ -174,6 +174,8 @@ pub struct Tokens {
     pub authorization_code_lifetime: u32,
     /// How much two clocks may differ when a token of another party is checked.
     pub leeway: u32,
+    /// Each access token has a place in a Token Status List, for verifiers that poll. Costs a row for each.
+    pub status_list: bool,
 }
 
 /// `[sessions]`
@@ -309,6 +311,7 @@ impl Default for Tokens {
             refresh_retry_grace: 10,
             authorization_code_lifetime: 60,
             leeway: 30,
+            status_list: false,
         }
     }
 }

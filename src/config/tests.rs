@@ -191,7 +191,7 @@ fn values_must_make_sense_beside_each_other() {
         ("[keys]\npublish_before = 2592000", "tessera.toml:2: keys.publish_before: 2592000 is not less than keys.rotate_every"),
         ("[keys]\nrotate_every = 86400", "default: keys.publish_before: 86400 is not less than keys.rotate_every"),
         ("[keys]\nkeep_retired = 3689", "tessera.toml:2: keys.keep_retired: 3689 is too short: a token of a client may live"),
-        ("[tokens]\nleeway = 300\n[keys]\nkeep_retired = 3959", "tessera.toml:4: keys.keep_retired: 3959 is too short"),
+        ("[tokens]\nleeway = 60\n[keys]\nkeep_retired = 3719", "tessera.toml:4: keys.keep_retired: 3719 is too short"),
         (
             "[keys]\nrotate_every = 7200\npublish_before = 3600\nkeep_retired = 115201",
             "tessera.toml:4: keys.keep_retired: 115201 is too long: 17 keys",

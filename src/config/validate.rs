@@ -34,6 +34,7 @@ const PROTOCOL_CLAIMS: &[&str] = &[
     "cnf",
     "act",
     "may_act",
+    "status",
     "events",
     "roles",
     "groups",

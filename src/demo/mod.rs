@@ -4,6 +4,7 @@
 
 mod http_client;
 mod loopback;
+mod operator;
 mod provider;
 mod relying_party;
 mod resource_server;
@@ -23,6 +24,7 @@ use crate::clock::Clock;
 use crate::server::Server;
 use crate::{jobs, lifecycle, router};
 use loopback::Sockets;
+use operator::Operator;
 use provider::Provider;
 use relying_party::RelyingParty;
 use resource_server::ResourceServer;
@@ -64,6 +66,7 @@ pub struct Demo {
     pub places: Places,
     pub accounts: Vec<Account>,
     app: Arc<App>,
+    api: Arc<ResourceServer>,
     servers: Vec<(Server, Router)>,
 }
 
@@ -82,23 +85,21 @@ pub async fn open(options: &Options) -> anyhow::Result<Demo> {
     lifecycle::client::apply_declared(&app, &app.config.clients).await?;
     let accounts = setup::accounts(&app, options.reset_passwords).await?;
 
-    let provider = Provider::new(&places.provider, clock.clone());
-    let relying_party = RelyingParty::new(provider, &places.app, &places.api, setup::APP_CLIENT, secrets.app);
-    let resource_server = ResourceServer {
-        provider: Provider::new(&places.provider, clock),
-        audience: places.api.clone(),
-        client_id: setup::API_CLIENT.to_owned(),
-        client_secret: secrets.api,
-    };
+    let provider = Provider::new(&places.provider, clock);
+    let operator = Operator::new(Arc::clone(&app));
+    // A demo that was stopped while its client was disabled for a moment.
+    operator.enable_client(setup::APP_CLIENT).await?;
+    let relying_party = RelyingParty::new(provider, &places.app, &places.api, setup::APP_CLIENT, secrets.app, operator);
+    let api = Arc::new(ResourceServer::new(&places.provider, &places.api, setup::API_CLIENT, secrets.api));
     let mut servers = Vec::new();
     for (sockets, router) in [
         (sockets.provider, router::router(&app)),
         (sockets.app, relying_party::router(relying_party)),
-        (sockets.api, resource_server::router(resource_server)),
+        (sockets.api, resource_server::router(Arc::clone(&api))),
     ] {
         servers.extend(sockets.into_iter().map(|socket| (socket, router.clone())));
     }
-    Ok(Demo { places, accounts, app, servers })
+    Ok(Demo { places, accounts, app, api, servers })
 }
 
 impl Demo {
@@ -108,12 +109,20 @@ impl Demo {
     /// If a socket fails.
     pub async fn run(self, stop: watch::Receiver<bool>) -> anyhow::Result<()> {
         jobs::spawn(&self.app, stop.clone());
+        let (app, mut stopping) = (Arc::clone(&self.app), stop.clone());
+        tokio::spawn(async move {
+            let _ = stopping.wait_for(|stop| *stop).await;
+            // The API would go on listening.
+            app.feed.close();
+        });
         let mut running = JoinSet::new();
         for (server, router) in self.servers {
             running.spawn(server.serve(router, stop.clone(), DRAIN));
         }
+        // The provider may answer later than the API is asked: it is found in the background.
+        running.spawn(async move { self.api.follow().await.context("the demo’s API") });
         while let Some(served) = running.join_next().await {
-            served.context("a server of the demo ended")??;
+            served.context("a part of the demo ended")??;
         }
         self.app.store.close().await;
         Ok(())

@@ -1,5 +1,4 @@
-//! The provider as its clients see it: where its endpoints are (discovery) and which keys it signs with (JWKS). The demo's app and
-//! its API each have one of these, as two programs on two machines would.
+//! The provider as the demo's app sees it: where its endpoints are (discovery) and which keys it signs ID tokens with (JWKS).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +11,8 @@ use super::http_client::{Answer, Credentials, HttpClient, HttpError};
 use crate::clock::{Clock, Timestamp};
 use crate::keyring::{PublicKeys, Verified, VerifyError};
 
-/// An unknown `kid` makes us fetch the keys anew, but no more often than this, whatever tokens come in.
-const REFETCH_PAUSE: Duration = Duration::from_secs(10);
+/// An unknown `kid` makes us fetch the keys anew, but no more often than this. Tokens come from the provider alone: no stranger causes it.
+const REFETCH_PAUSE: Duration = Duration::from_secs(1);
 /// Keys are not kept longer than this, whatever the provider allows.
 const MAX_KEPT: u64 = 3600;
 
@@ -32,7 +31,6 @@ pub struct Endpoints {
     pub token: String,
     pub userinfo: String,
     pub revocation: String,
-    pub introspection: String,
     pub end_session: String,
     jwks: String,
 }
@@ -115,7 +113,6 @@ fn read_metadata(issuer: &str, answer: &Answer) -> Option<Endpoints> {
         token: text("token_endpoint")?,
         userinfo: text("userinfo_endpoint")?,
         revocation: text("revocation_endpoint")?,
-        introspection: text("introspection_endpoint")?,
         end_session: text("end_session_endpoint")?,
         jwks: text("jwks_uri")?,
     })
@@ -153,7 +150,7 @@ mod tests {
 
     #[test]
     fn a_document_of_another_issuer_is_none() {
-        let all = ["authorization", "token", "userinfo", "revocation", "introspection", "end_session"];
+        let all = ["authorization", "token", "userinfo", "revocation", "end_session"];
         let mut document: serde_json::Map<_, _> =
             all.iter().map(|name| (format!("{name}_endpoint"), "http://localhost:1/x".into())).collect();
         document.insert("jwks_uri".to_owned(), "http://localhost:1/jwks".into());

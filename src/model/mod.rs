@@ -11,6 +11,7 @@ pub mod scope;
 pub mod secret;
 pub mod session;
 pub mod signing_key;
+pub mod status_list;
 pub mod token_family;
 pub mod user;
 
@@ -24,5 +25,6 @@ pub use scope::ScopeSet;
 pub use secret::Secret;
 pub use session::Session;
 pub use signing_key::{Algorithm, KeyState, SigningKey};
+pub use status_list::{StatusList, StatusListEntry, StatusReference};
 pub use token_family::{RefreshToken, TokenFamily, access_token_audience};
 pub use user::{Address, User};

@@ -58,4 +58,7 @@ pub struct RefreshToken {
     pub rotated_at: Option<Timestamp>,
     pub access_token_jti: String,
     pub access_token_expires_at: Timestamp,
+    /// Where the status of that access token is found, if it has one: `StatusReference`.
+    pub status_list: Option<String>,
+    pub status_idx: Option<i64>,
 }

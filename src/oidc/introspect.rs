@@ -45,6 +45,8 @@ async fn access_token(app: &App, client: &Client, token: &str) -> Result<Option<
         return Ok(None);
     }
     let mut answer = token.claims.clone();
+    // This answer is the status: a reference to a list that is up to minutes older would only mislead.
+    answer.remove("status");
     answer.insert("active".to_owned(), true.into());
     answer.insert("token_type".to_owned(), "Bearer".into());
     if !token.is_of_client() {

@@ -91,7 +91,7 @@ fn provider_metadata(config: &Config) -> Value {
     let client_auth = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"];
     let confidential_auth = &client_auth[..3];
     let assertion_algs = keyring::ASSERTION_ALGS;
-    json!({
+    let mut metadata = json!({
         "issuer": issuer,
         "authorization_endpoint": at("/authorize"),
         "token_endpoint": at("/token"),
@@ -126,5 +126,9 @@ fn provider_metadata(config: &Config) -> Value {
         "claims_parameter_supported": false,
         "request_parameter_supported": false,
         "request_uri_parameter_supported": false,
-    })
+    });
+    if let Some(members) = metadata.as_object_mut().filter(|_| config.tokens.status_list) {
+        members.insert("status_list_aggregation_endpoint".to_owned(), at("/status-lists").into());
+    }
+    metadata
 }

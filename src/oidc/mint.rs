@@ -9,8 +9,8 @@ use crate::app::App;
 use crate::clock::Timestamp;
 use crate::error::{ErrorCode, OAuthError};
 use crate::keyring::{self, KeyError};
-use crate::model::{Client, ScopeSet, User, access_token_audience};
-use crate::oidc::claims;
+use crate::model::{Client, ScopeSet, StatusListEntry, StatusReference, User, access_token_audience};
+use crate::oidc::{claims, status_list};
 use crate::revocation::wait_to_mint;
 
 /// `typ` of our access tokens (RFC 9068 §2.1).
@@ -42,6 +42,15 @@ pub struct AccessToken<'a> {
     pub jti: &'a str,
     pub issued_at: Timestamp,
     pub expires_at: Timestamp,
+    /// Where its status is found, if it has a place in a list.
+    pub status: Option<&'a StatusReference>,
+}
+
+/// A signed access token.
+pub struct Minted {
+    pub token: String,
+    /// What must be stored before the token is handed out, if it has a place in a status list.
+    pub status_entry: Option<StatusListEntry>,
 }
 
 #[derive(Serialize)]
@@ -62,8 +71,22 @@ struct AccessTokenClaims<'a> {
     auth_time: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     acr: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<Status<'a>>,
     #[serde(flatten)]
     about_user: Map<String, Value>,
+}
+
+/// draft-ietf-oauth-status-list-21 §6.2
+#[derive(Serialize)]
+struct Status<'a> {
+    status_list: StatusListClaim<'a>,
+}
+
+#[derive(Serialize)]
+struct StatusListClaim<'a> {
+    idx: i64,
+    uri: &'a str,
 }
 
 #[derive(Serialize)]
@@ -98,14 +121,16 @@ pub async fn wait_for_cut_off(app: &App, cut_off: i64) -> Result<(), OAuthError>
 ///
 /// # Errors
 /// If the key set has no key for the algorithm.
-pub fn access_token(app: &App, token: &AccessToken<'_>) -> Result<String, KeyError> {
+pub fn access_token(app: &App, token: &AccessToken<'_>) -> Result<Minted, KeyError> {
     let subject = token.subject.as_ref();
     let scope = token.scope.to_string();
     let issuer = app.issuer.url.as_str();
     let audience = access_token_audience(issuer, token.resource, token.scope);
+    let sub = subject.map_or(&token.client.id, |subject| &subject.user.id);
+    let uri = token.status.map(|status| status_list::uri(app, &status.list)).unwrap_or_default();
     let claims = AccessTokenClaims {
         iss: issuer,
-        sub: subject.map_or(&token.client.id, |subject| &subject.user.id),
+        sub,
         aud: if let [only] = audience[..] { Audience::One(only) } else { Audience::Many(audience) },
         exp: token.expires_at.seconds(),
         iat: token.issued_at.seconds(),
@@ -116,9 +141,21 @@ pub fn access_token(app: &App, token: &AccessToken<'_>) -> Result<String, KeyErr
         sid: subject.map(|subject| subject.sid),
         auth_time: subject.map(|subject| subject.auth_time.seconds()),
         acr: subject.and_then(|subject| subject.acr),
+        status: token.status.map(|status| Status { status_list: StatusListClaim { idx: status.idx, uri: &uri } }),
         about_user: subject.map(|subject| claims::for_access_token(&app.config, subject.user, token.scope)).unwrap_or_default(),
     };
-    app.keyring.current().sign(token.client.metadata.access_token_signed_response_alg, ACCESS_TOKEN_TYPE, &claims)
+    let (keys, alg) = (app.keyring.current(), token.client.metadata.access_token_signed_response_alg);
+    let status_entry = token.status.map(|status| StatusListEntry {
+        list: status.list.clone(),
+        idx: status.idx,
+        jti: token.jti.to_owned(),
+        sid: claims.sid.map(str::to_owned),
+        sub: sub.clone(),
+        client_id: token.client.id.clone(),
+        kid: keys.active_kid(alg).unwrap_or_default().to_owned(),
+        iat: claims.iat,
+    });
+    Ok(Minted { token: keys.sign(alg, ACCESS_TOKEN_TYPE, &claims)?, status_entry })
 }
 
 /// What an ID token says beside its subject.

@@ -13,6 +13,7 @@ pub mod revocation_feed;
 pub mod revoke;
 pub mod scopes;
 pub mod session;
+pub mod status_list;
 pub mod token;
 pub mod userinfo;
 

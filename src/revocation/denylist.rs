@@ -70,6 +70,12 @@ impl Effect {
     }
 }
 
+/// Whether an entry of the log that names a token refuses it: the one rule, for those who read the log themselves. `not_before` and
+/// `expires_at` are the entry's, `iat` is the token's.
+pub fn refuses(not_before: Option<i64>, expires_at: Timestamp, iat: i64, now: Timestamp) -> bool {
+    Effect { not_before, expires_at }.refuses(iat, now)
+}
+
 /// What a denylist answers about one token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Answer {

@@ -14,7 +14,7 @@ mod in_redis;
 mod nudge;
 mod revocations;
 
-pub use denylist::{TokenFacts, Verdict};
+pub use denylist::{TokenFacts, Verdict, refuses};
 pub use entries::{LONGEST_ACCESS_TOKEN, MARGIN, client, key, session, token, user, wait_to_mint};
 pub use in_redis::connect as connect_redis;
 pub use nudge::listen as listen_to_redis;

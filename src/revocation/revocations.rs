@@ -202,15 +202,27 @@ impl Revocations {
         })
     }
 
-    /// Deletes a portion of what has long expired from the log, and says how many entries it was. For the periodic clean-up.
+    /// Deletes what has long expired from the log, and says how many entries it was. For the periodic clean-up.
     ///
     /// # Errors
     /// If the database does not answer.
     pub async fn purge(&self) -> Result<u64, StoreError> {
-        let mut tx = self.0.store.begin().await?;
-        let purged = revocations::purge(&mut tx, self.0.clock.now().minus(KEEP_EXPIRED)).await?;
-        tx.commit().await?;
-        Ok(purged)
+        let before = self.0.clock.now().minus(KEEP_EXPIRED);
+        let mut all = 0;
+        loop {
+            let mut tx = self.0.store.begin().await?;
+            let portion = revocations::purge(&mut tx, before).await?;
+            tx.commit().await?;
+            all += portion;
+            if portion == 0 {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// The number of the last entry that this process knows to be committed.
+    pub fn known_seq(&self) -> i64 {
+        self.0.known_seq.load(Ordering::SeqCst)
     }
 
     /// What happened since the start.

@@ -16,6 +16,7 @@ macro_rules! migrations {
             migrator(&[
                 (1, "start", include_str!(concat!("../../migrations/", $folder, "/0001_start.sql"))),
                 (2, "revocation_audience", include_str!(concat!("../../migrations/", $folder, "/0002_revocation_audience.sql"))),
+                (3, "status_lists", include_str!(concat!("../../migrations/", $folder, "/0003_status_lists.sql"))),
             ])
         })
     };

@@ -16,6 +16,7 @@ pub mod installation;
 pub mod revocations;
 pub mod sessions;
 pub mod signing_keys;
+pub mod status_lists;
 pub mod token_families;
 pub mod users;
 
@@ -33,6 +34,7 @@ pub fn statements() -> impl Iterator<Item = &'static str> {
         revocations::STATEMENTS,
         sessions::STATEMENTS,
         signing_keys::STATEMENTS,
+        status_lists::STATEMENTS,
         token_families::STATEMENTS,
         users::STATEMENTS,
     ]

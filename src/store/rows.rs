@@ -14,7 +14,7 @@ use sqlx::{Database, Decode, Encode, FromRow, Row, Type};
 use crate::clock::Timestamp;
 use crate::model::{
     Algorithm, AuditEvent, AuditKind, AuthorizationCode, AuthorizationRequest, Client, Grant, Json, KeyState, RefreshToken,
-    Revocation, RevocationKind, Session, SigningKey, TokenFamily, User,
+    Revocation, RevocationKind, Session, SigningKey, StatusList, TokenFamily, User,
 };
 
 type BoxError = Box<dyn StdError + Send + Sync>;
@@ -156,7 +156,11 @@ rows! {
         id, client_id, user_id, session_id, scope, resource, offline, acr, auth_time, created_at, last_used_at, expires_at,
         revoked_at,
     }
-    RefreshToken { token_hash, family_id, created_at, expires_at, rotated_at, access_token_jti, access_token_expires_at }
+    RefreshToken {
+        token_hash, family_id, created_at, expires_at, rotated_at, access_token_jti, access_token_expires_at, status_list,
+        status_idx,
+    }
+    StatusList { id, size, created_at, expires_at }
     SigningKey { kid, alg, state, public_jwk, private_jwe, created_at, activated_at, retired_at, revoked_at }
     Revocation { seq, kind, id, not_before, expires_at, audience }
     AuditEvent { id, at, kind, actor, subject, ip, request_id, detail }

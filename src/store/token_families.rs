@@ -13,7 +13,7 @@ macro_rules! family_columns {
 
 macro_rules! token_columns {
     () => {
-        "token_hash, family_id, created_at, expires_at, rotated_at, access_token_jti, access_token_expires_at"
+        "token_hash, family_id, created_at, expires_at, rotated_at, access_token_jti, access_token_expires_at, status_list, status_idx"
     };
 }
 
@@ -28,7 +28,8 @@ const LIVE_OF_USER: &str =
 const USE: &str = "UPDATE token_families SET last_used_at = $2 WHERE id = $1 AND revoked_at IS NULL AND expires_at > $2";
 const REVOKE: &str = "UPDATE token_families SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL";
 const PURGE: &str = "DELETE FROM token_families WHERE expires_at < $1";
-const INSERT_TOKEN: &str = concat!("INSERT INTO refresh_tokens (", token_columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7)");
+const INSERT_TOKEN: &str =
+    concat!("INSERT INTO refresh_tokens (", token_columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)");
 const FIND_TOKEN: &str = concat!("SELECT ", token_columns!(), " FROM refresh_tokens WHERE token_hash = $1");
 const ROTATE_TOKEN: &str = "UPDATE refresh_tokens SET rotated_at = $2 WHERE token_hash = $1 AND rotated_at IS NULL";
 const LIVE_ACCESS_TOKENS: &str =
@@ -98,6 +99,8 @@ pub async fn insert_token(tx: &mut Tx, token: &RefreshToken) -> Result<(), Store
         token.rotated_at,
         &token.access_token_jti,
         token.access_token_expires_at,
+        &token.status_list,
+        token.status_idx,
     )?;
     Ok(())
 }

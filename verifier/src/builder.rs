@@ -139,10 +139,9 @@ impl Builder {
         let http = Http::new(needs_tls, &self.roots, self.request_timeout)?;
         let provider = Provider::new(http, &self.rules.issuer, authorization);
         let shared = Shared::new(self.rules, self.max_staleness, self.follows_feed, self.keys_interval, self.clock, provider);
-        match shared.first_contact().await {
-            Err(error @ (ProviderError::Issuer(_) | ProviderError::Endpoint(_))) => return Err(error.into()),
-            // Away, or not itself yet: the tasks go on trying.
-            Err(_) | Ok(()) => {}
+        // Any other error: it is away, or not itself yet. The tasks go on trying.
+        if let Err(error @ (ProviderError::Issuer(_) | ProviderError::Endpoint(_))) = shared.first_contact().await {
+            return Err(error.into());
         }
         Ok(Verifier::start(shared))
     }

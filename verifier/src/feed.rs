@@ -17,8 +17,8 @@ use crate::state::Now;
 
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
-/// A connection that lived shorter counts as a failed attempt, even if it brought something.
-const SHORTEST_LIFE: Duration = Duration::from_millis(250);
+/// A connection that lived shorter counts as a failed attempt, even if it made the receiver fresh.
+const SHORTEST_LIFE: Duration = Duration::from_secs(1);
 
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
@@ -35,10 +35,20 @@ enum End {
     Broken(#[from] hyper::Error),
     #[error("the stream ended")]
     Ended,
-    #[error("the stream brought nothing new for three seconds")]
+    #[error("the stream brought nothing for three seconds that made the receiver fresh")]
     Silent,
     #[error("there are no random numbers")]
     NoRandom,
+}
+
+impl End {
+    /// What the provider said when it had no stream for us.
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Http(HttpError::Status { retry_after, .. }) => *retry_after,
+            _ => None,
+        }
+    }
 }
 
 /// Follows the stream for ever; the task is aborted with the last clone of the verifier.
@@ -47,28 +57,31 @@ pub(crate) async fn follow(shared: Arc<Shared>) {
         Receiver::with_state(&shared.rules.issuer, &shared.rules.audiences, shared.max_staleness, shared.state.clone());
     let mut wait = FIRST_WAIT;
     loop {
-        let (began, messages) = (shared.clock.monotonic(), shared.notes().messages);
-        let Err(end) = connection(&shared, &mut receiver).await;
-        let brought = shared.notes().messages != messages;
+        let (began, mut was_fresh) = (shared.clock.monotonic(), false);
+        let Err(end) = connection(&shared, &mut receiver, &mut was_fresh).await;
         shared.notes().connected = false;
         tracing::debug!(reason = %end, "the connection to the revocation feed ended");
-        if brought && shared.clock.monotonic().saturating_sub(began) >= SHORTEST_LIFE {
+        if !matches!(end, End::Ended) {
+            shared.notes().last_error = Some(end.to_string());
+        }
+        // After a dropped message there is always a pause: what is wrong may be wrong again, and a snapshot is costly.
+        let was_good = was_fresh && shared.clock.monotonic().saturating_sub(began) >= SHORTEST_LIFE;
+        if was_good && !matches!(end, End::Dropped(_)) {
             wait = FIRST_WAIT;
-            if !matches!(end, End::Ended) {
-                shared.notes().last_error = Some(end.to_string());
-            }
             continue;
         }
+        if was_good {
+            wait = FIRST_WAIT;
+        }
         tracing::warn!(reason = %end, "cannot follow the revocation feed");
-        shared.notes().last_error = Some(end.to_string());
         shared.provider.forget_metadata();
-        sleep(with_jitter(wait)).await;
+        sleep(end.retry_after().map_or_else(|| with_jitter(wait), |asked| asked.min(LONGEST_WAIT))).await;
         wait = (wait * 2).min(LONGEST_WAIT);
     }
 }
 
 /// One connection, until it ends.
-async fn connection(shared: &Shared, receiver: &mut Receiver) -> Result<std::convert::Infallible, End> {
+async fn connection(shared: &Shared, receiver: &mut Receiver, was_fresh: &mut bool) -> Result<std::convert::Infallible, End> {
     if shared.state.keys().is_empty() {
         shared.refresh_keys(Allowance::Feed, shared.key_set_number()).await;
     }
@@ -93,6 +106,7 @@ async fn connection(shared: &Shared, receiver: &mut Receiver) -> Result<std::con
         while let Some(event) = events.next_event()? {
             if event.name == "revocations" {
                 message(shared, receiver, &event.data, received).await?;
+                *was_fresh |= shared.is_fresh();
                 // A snapshot may be many long messages in one chunk.
                 tokio::task::yield_now().await;
             }

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http::header::{AUTHORIZATION, HOST, HeaderName};
+use http::header::{AUTHORIZATION, HOST, HeaderName, RETRY_AFTER};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::{Bytes, Incoming};
@@ -40,8 +40,8 @@ pub enum HttpError {
     Timeout(String),
     #[error("the connection broke: {0}")]
     Broken(#[from] hyper::Error),
-    #[error("{0} answered {1}")]
-    Status(String, StatusCode),
+    #[error("{authority} answered {status}")]
+    Status { authority: String, status: StatusCode, retry_after: Option<Duration> },
     #[error("the answer is not {0}")]
     ContentType(&'static str),
     #[error("the answer is too long or broke off")]
@@ -205,7 +205,10 @@ pub(crate) fn request(
 pub(crate) fn expect_ok(url: &Url, response: Response<Incoming>) -> Result<Response<Incoming>, HttpError> {
     match response.status() {
         StatusCode::OK => Ok(response),
-        status => Err(HttpError::Status(url.authority.clone(), status)),
+        status => {
+            let seconds = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+            Err(HttpError::Status { authority: url.authority.clone(), status, retry_after: seconds.map(Duration::from_secs) })
+        }
     }
 }
 

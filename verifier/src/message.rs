@@ -1,18 +1,28 @@
 //! The payload of a message of the feed (docs/revocation-feed.md, "A message").
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::index::Kind;
+use crate::json;
 
-/// As it is on the wire. A member twice is refused, an unknown one ignored. `iat` is for people and not read.
+/// More are not sent in one message.
+const MAX_ENTRIES: usize = 10_000;
+
+/// As it is on the wire. Unknown members are ignored.
 #[derive(Deserialize)]
 pub(crate) struct Message {
     pub(crate) iss: String,
     pub(crate) aud: Vec<String>,
+    /// For people: only looked at for its type.
+    #[serde(rename = "iat")]
+    _iat: f64,
     pub(crate) log: String,
     pub(crate) from: u64,
     pub(crate) seq: u64,
     pub(crate) at: Option<u64>,
+    /// Which clock told `at`.
+    pub(crate) clock: Option<String>,
     pub(crate) nonce: Option<String>,
     #[serde(default)]
     pub(crate) entries: Vec<WireEntry>,
@@ -33,8 +43,25 @@ pub(crate) struct WireEntry {
 pub(crate) enum Entry {
     /// Refuses the tokens with this name.
     Known { kind: Kind, name: String, iat_before: Option<u64>, exp: u64 },
-    /// It has none of the five names: there is something in force that cannot be applied.
-    Unknown,
+    /// It has none of the five names: until `exp` there is something in force that cannot be applied.
+    Unknown { exp: u64 },
+}
+
+impl Message {
+    /// Reads a payload: strictly, since what one parser overlooks another may not. `None` if it is none.
+    pub(crate) fn read(payload: &[u8]) -> Option<Self> {
+        let object = json::object(payload).ok()?;
+        // An array would do for `serde` where an object is meant.
+        let entries = object.get("entries").map(|entries| entries.as_array());
+        if entries.is_some_and(|entries| entries.is_none_or(|entries| !entries.iter().all(Value::is_object))) {
+            return None;
+        }
+        let message: Self = serde_json::from_value(Value::Object(object)).ok()?;
+        let log_is_named = !message.log.is_empty()
+            && message.log.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+        (log_is_named && (message.at.is_none() || message.clock.is_some()) && message.entries.len() <= MAX_ENTRIES)
+            .then_some(message)
+    }
 }
 
 impl WireEntry {
@@ -50,7 +77,7 @@ impl WireEntry {
         ];
         let mut names = names.into_iter().filter_map(|(kind, name, iat_before)| Some((kind, name?, iat_before)));
         match (names.next(), names.next()) {
-            (None, _) => Some(Entry::Unknown),
+            (None, _) => Some(Entry::Unknown { exp: self.exp? }),
             (Some((kind, name, iat_before)), None) => Some(Entry::Known { kind, name, iat_before, exp: self.exp? }),
             (Some(_), Some(_)) => None,
         }

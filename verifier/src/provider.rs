@@ -99,8 +99,10 @@ impl Provider {
     }
 
     async fn get_json(&self, url: &Url) -> Result<Response<hyper::body::Bytes>, HttpError> {
-        let accept = [(ACCEPT, HeaderValue::from_static("application/json"))];
-        self.http.fetch(url, request(Method::GET, url, None, &accept, String::new())?).await
+        // Past every cache: it is asked because of what is not known here.
+        let headers =
+            [(ACCEPT, HeaderValue::from_static("application/json")), (CACHE_CONTROL, HeaderValue::from_static("no-cache"))];
+        self.http.fetch(url, request(Method::GET, url, None, &headers, String::new())?).await
     }
 
     /// A connection on which nothing was sent yet, and where to send it.

@@ -9,11 +9,10 @@ use crate::jws::{Jws, Malformed};
 use crate::keys::{Alg, KeyError, KeySet};
 use crate::message::{Entry, Message};
 use crate::state::{Now, State};
-use crate::token::MAX_LEEWAY;
 
-/// Longer messages are refused unread: 10,000 entries with long names fit.
-pub const MAX_MESSAGE_LENGTH: usize = 16 * 1024 * 1024;
-/// A connection that brings nothing for so long is to be closed.
+/// Longer messages are refused unread.
+pub const MAX_MESSAGE_LENGTH: usize = 2 * 1024 * 1024;
+/// A connection that does not make the receiver fresh for so long is to be closed.
 pub const MAX_SILENCE: Duration = Duration::from_secs(3);
 
 /// What became of a message.
@@ -67,7 +66,7 @@ pub enum Dropped {
     /// Its numbers are those of another log.
     #[error("of another log")]
     Log,
-    /// Entries before it are missing.
+    /// Entries before it are missing, or its log ends before what is known of it.
     #[error("a gap: entries before it are missing")]
     Gap,
     /// The connection's first statement of time does not carry the request's `nonce`.
@@ -102,6 +101,8 @@ pub struct Receiver {
     max_staleness: Duration,
     state: Arc<State>,
     position: Option<Position>,
+    /// The next request asks for everything.
+    anew: bool,
     connection: Option<Connection>,
 }
 
@@ -114,9 +115,9 @@ struct Connection {
     /// When the request was sent, moved back by what the clocks disagree: nanoseconds, perhaps before the monotonic clock's zero.
     sent: i128,
     nonce: String,
-    /// `at` of the first and of the last message that had one.
-    at: Option<(u64, u64)>,
-    /// When it last brought something.
+    /// The clock that told the first `at`, and `at` of the first and of the last message by that clock.
+    told: Option<(String, u64, u64)>,
+    /// When it last made the receiver fresh; before that, when it began.
     progress: Duration,
 }
 
@@ -128,7 +129,7 @@ impl Receiver {
 
     pub(crate) fn with_state(issuer: &str, audiences: &[String], max_staleness: Duration, state: Arc<State>) -> Self {
         let (issuer, audiences) = (issuer.to_owned(), audiences.to_vec());
-        Self { issuer, audiences, max_staleness, state, position: None, connection: None }
+        Self { issuer, audiences, max_staleness, state, position: None, anew: false, connection: None }
     }
 
     /// The keys to check messages with, but for those that are known to be revoked.
@@ -138,18 +139,19 @@ impl Receiver {
 
     /// A request with this `nonce` was sent at `sent` (monotonic). What comes from now on is its answer.
     pub fn connected(&mut self, nonce: &str, sent: Duration) {
-        self.connection = Some(Connection { sent: sent.as_nanos() as i128, nonce: nonce.to_owned(), at: None, progress: sent });
+        self.connection = Some(Connection { sent: sent.as_nanos() as i128, nonce: nonce.to_owned(), told: None, progress: sent });
     }
 
-    /// Forget the cursor: the next request asks for everything. What is known stays in force.
+    /// The next request asks for everything. What is known stays in force.
     pub fn resync(&mut self) {
-        self.position = None;
+        self.anew = true;
         self.connection = None;
     }
 
     /// What the next request sends as `Last-Event-ID` or `after`.
     pub fn cursor(&self) -> Option<String> {
-        self.position.as_ref().map(|position| format!("{}:{}", position.log, position.seq))
+        let position = self.position.as_ref().filter(|_| !self.anew);
+        position.map(|position| format!("{}:{}", position.log, position.seq))
     }
 
     /// The number of the last entry.
@@ -162,7 +164,7 @@ impl Receiver {
         self.state.freshness.is_fresh(now, self.max_staleness)
     }
 
-    /// How long ago everything was known; `None` if it never was, or something is in force that this receiver does not understand.
+    /// How long ago everything was known; `None` if it never was.
     pub fn age(&self, now: Duration) -> Option<Duration> {
         self.state.freshness.age(now)
     }
@@ -172,7 +174,7 @@ impl Receiver {
         self.state.freshness.provider_time(now)
     }
 
-    /// When the connection is to be given up, unless it brings something before (monotonic).
+    /// When the connection is to be given up, unless it makes the receiver fresh before (monotonic).
     pub fn deadline(&self) -> Option<Duration> {
         self.connection.as_ref().map(|connection| connection.progress + MAX_SILENCE)
     }
@@ -196,42 +198,45 @@ impl Receiver {
 
     fn take(&mut self, jws: &str, received: Now) -> Result<Outcome, Dropped> {
         let message = self.verify(jws)?;
+        let first = self.connection.as_ref().is_none_or(|connection| connection.told.is_none());
+        let nonce = self.connection.as_ref().map(|connection| &connection.nonce);
+        if message.at.is_some() && first && (nonce.is_none() || message.nonce.as_ref() != nonce) {
+            return Err(Dropped::Nonce);
+        }
         if message.from > message.seq {
             return Err(Dropped::Range);
         }
         let seq = self.follows(&message)?;
-        let connection = self.connection.as_mut().ok_or(Dropped::Nonce)?;
-        if message.at.is_some() && connection.at.is_none() && message.nonce.as_ref() != Some(&connection.nonce) {
-            return Err(Dropped::Nonce);
-        }
         let entries = message.entries.into_iter().map(|entry| entry.read().ok_or(Dropped::Malformed));
         let entries: Vec<Entry> = entries.collect::<Result<_, _>>()?;
+        let connection = self.connection.as_mut().ok_or(Dropped::Nonce)?;
 
         // Everything is checked. Entries first: only then may it be said up to when all is known.
         let count = entries.len();
+        let (index, freshness) = (&self.state.index, &self.state.freshness);
         for entry in entries {
             match entry {
                 Entry::Known { kind: Kind::Kid, name, .. } => self.state.revoke_key(&name),
-                Entry::Known { kind, name, iat_before, exp } => self.state.index.insert(kind, &name, iat_before, Some(exp)),
-                Entry::Unknown => self.state.freshness.go_blind(),
+                Entry::Known { kind, name, iat_before, exp } => index.insert(kind, &name, iat_before, Some(exp)),
+                Entry::Unknown { exp } => freshness.go_blind(exp),
             }
         }
-        let news = message.at.is_none() || self.position.as_ref().is_none_or(|position| position.seq != seq);
         self.position = Some(Position { log: message.log, seq });
-        let known = message.at.and_then(|at| connection.learn(at, received.monotonic).map(|known| (known, at)));
+        self.anew = false;
+        let told = message.at.zip(message.clock);
+        let known = told.and_then(|(at, clock)| Some((connection.learn(at, clock, received.monotonic)?, at)));
         if let Some((known, at)) = known {
-            self.state.freshness.learn(known, at, received.monotonic);
-            // The token may be accepted for the leeway after its end.
-            let passed = (at / 1000).min(received.unix.as_secs());
-            self.state.index.sweep_some(passed.saturating_sub(MAX_LEEWAY.as_secs()));
+            freshness.learn(known, at, received.monotonic);
+            freshness.pass((at / 1000).min(received.unix.as_secs()));
+            index.sweep_some(freshness.horizon());
         }
-        if news || known.is_some() {
+        if freshness.age(received.monotonic).is_some_and(|age| age <= self.max_staleness) {
             connection.progress = received.monotonic;
         }
         Ok(Outcome::Applied { entries: count, progress: known.is_some() })
     }
 
-    /// Steps 1 and 2: who says it, and to whom.
+    /// Steps 1 to 3: its form, who says it, and to whom.
     fn verify(&self, jws: &str) -> Result<Message, Dropped> {
         let jws = Jws::parse(jws, MAX_MESSAGE_LENGTH).map_err(|malformed| match malformed {
             Malformed::Form(_) => Dropped::Malformed,
@@ -252,7 +257,7 @@ impl Receiver {
             KeyError::OtherAlg => Dropped::Algorithm,
             KeyError::Signature => Dropped::Signature,
         })?;
-        let message: Message = serde_json::from_slice(&jws.payload).map_err(|_| Dropped::Malformed)?;
+        let message = Message::read(&jws.payload).ok_or(Dropped::Malformed)?;
         if message.iss != self.issuer {
             return Err(Dropped::Issuer);
         }
@@ -262,11 +267,12 @@ impl Receiver {
         Ok(message)
     }
 
-    /// Step 3: the number of the last entry when this message is in.
+    /// Step 4: the number of the last entry when this message is in.
     fn follows(&self, message: &Message) -> Result<u64, Dropped> {
         match &self.position {
             _ if message.from == 0 => Ok(message.seq),
             Some(position) if position.log != message.log => Err(Dropped::Log),
+            Some(position) if message.at.is_some() && message.seq < position.seq => Err(Dropped::Gap),
             Some(position) if message.from <= position.seq => Ok(message.seq.max(position.seq)),
             _ => Err(Dropped::Gap),
         }
@@ -274,16 +280,19 @@ impl Receiver {
 }
 
 impl Connection {
-    /// Step 5: up to when everything is known (monotonic), given that this connection's provider said `at`. `None`: nothing new.
-    fn learn(&mut self, at: u64, received: Duration) -> Option<Duration> {
-        let (first, last) = match self.at {
-            None => (at, None),
-            Some((first, last)) => (first, Some(last)),
+    /// Step 6: up to when everything is known (monotonic), given that this connection's provider said `at`. `None`: nothing new.
+    fn learn(&mut self, at: u64, clock: String, received: Duration) -> Option<Duration> {
+        let first = match &mut self.told {
+            Some((known, first, last)) if *known == clock && at > *last => {
+                *last = at;
+                *first
+            }
+            Some(_) => return None,
+            None => {
+                self.told = Some((clock, at, at));
+                at
+            }
         };
-        if last.is_some_and(|last| at <= last) {
-            return None;
-        }
-        self.at = Some((first, at));
         let passed = i128::from(at - first) * 1_000_000;
         let received = received.as_nanos() as i128;
         // Nothing is known that was not said yet: a provider's clock that runs ahead must not make the receiver seem fresher.

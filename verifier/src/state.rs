@@ -1,13 +1,13 @@
 //! What the receiver learns and the checks of tokens read: keys, entries, and how fresh they are. Readers never wait for the network.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::index::{Index, Kind};
 use crate::keys::KeySet;
-use crate::token::Token;
+use crate::token::{MAX_LEEWAY, Token};
 
 /// A moment on both clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,15 +76,22 @@ pub(crate) struct Freshness {
     known: AtomicU64,
     /// What to add to the monotonic clock for the provider's time, in milliseconds.
     provider_ahead: AtomicI64,
-    /// There is an entry that this receiver does not understand.
-    blind: AtomicBool,
+    /// Until this moment (seconds since 1970) there is an entry in force that this receiver does not understand; 0: there is none.
+    blind_until: AtomicU64,
+    /// What both the provider's clock and the local one have passed (seconds since 1970).
+    passed: AtomicU64,
 }
 
 const NEVER: u64 = u64::MAX;
 
 impl Default for Freshness {
     fn default() -> Self {
-        Self { known: AtomicU64::new(NEVER), provider_ahead: AtomicI64::new(0), blind: AtomicBool::new(false) }
+        Self {
+            known: AtomicU64::new(NEVER),
+            provider_ahead: AtomicI64::new(0),
+            blind_until: AtomicU64::new(0),
+            passed: AtomicU64::new(0),
+        }
     }
 }
 
@@ -96,20 +103,34 @@ impl Freshness {
         self.known.store(u64::try_from(known.as_nanos()).unwrap_or(0), Ordering::Release);
     }
 
-    /// From now on something is in force that cannot be applied here.
-    pub(crate) fn go_blind(&self) {
-        self.blind.store(true, Ordering::Release);
+    /// Until both clocks have passed `exp`, something is in force that cannot be applied here.
+    pub(crate) fn go_blind(&self, exp: u64) {
+        self.blind_until.fetch_max(exp, Ordering::AcqRel);
     }
 
-    /// How long ago everything was known; `None` if it never was, or no longer can be.
+    /// Both clocks have passed this moment (seconds since 1970).
+    pub(crate) fn pass(&self, time: u64) {
+        self.passed.fetch_max(time, Ordering::AcqRel);
+    }
+
+    /// Entries that ended before this moment (seconds since 1970) may have been dropped. That is a leeway later than they might have been.
+    pub(crate) fn horizon(&self) -> u64 {
+        self.passed.load(Ordering::Acquire).saturating_sub(MAX_LEEWAY.as_secs())
+    }
+
+    /// How long ago everything was known, but for what is not understood; `None` if it never was.
     pub(crate) fn age(&self, now: Duration) -> Option<Duration> {
         let known = self.known.load(Ordering::Acquire);
-        let usable = known != NEVER && !self.blind.load(Ordering::Acquire);
-        usable.then(|| now.saturating_sub(Duration::from_nanos(known)))
+        (known != NEVER).then(|| now.saturating_sub(Duration::from_nanos(known)))
+    }
+
+    fn is_blind(&self) -> bool {
+        let until = self.blind_until.load(Ordering::Acquire);
+        until != 0 && self.passed.load(Ordering::Acquire) <= until
     }
 
     pub(crate) fn is_fresh(&self, now: Duration, limit: Duration) -> bool {
-        self.age(now).is_some_and(|age| age <= limit)
+        !self.is_blind() && self.age(now).is_some_and(|age| age <= limit)
     }
 
     /// The provider's time since 1970. Meaningful only while fresh.

@@ -153,6 +153,10 @@ impl Verifier {
             return Err(Refused::Unavailable);
         }
         let token = token::check(jws, rules, &keys, time)?;
+        // What would refuse it may have been dropped, whatever the time is now.
+        if token.expires_at() + rules.leeway.as_secs() <= state.freshness.horizon() {
+            return Err(Refused::Expired);
+        }
         match state.refuses(&token) {
             Some(kind) => Err(Refused::Revoked(kind)),
             None => Ok(Checked { token, fresh: fresh || !follows_feed }),

@@ -41,14 +41,25 @@ pub(super) async fn call_api(State(app): State<Shared>, headers: HeaderMap, body
 pub(super) async fn refresh(State(app): State<Shared>, headers: HeaderMap, body: Bytes) -> Result<Response, Expired> {
     let (browser, tokens) = signed_in(&app, &headers, &body)?;
     let Some(tokens) = tokens else { return Ok(see_other("/")) };
+    let (renewed, event) = refreshed(&app, tokens).await;
+    app.sessions.with(&browser, |session| {
+        if renewed.is_some() {
+            session.tokens = renewed;
+        }
+        session.note(event);
+    });
+    Ok(see_other(HISTORY))
+}
+
+/// Refreshes: the tokens from now on, unless nothing became known about them, and what to say of it.
+pub(super) async fn refreshed(app: &RelyingParty, tokens: Tokens) -> (Option<Tokens>, Event) {
     let now = app.now();
     let Some(refresh_token) = &tokens.refresh_token else {
-        note(&app, &browser, Event::new(now, Went::Refused, "No refresh token", "The provider gave the app none."));
-        return Ok(see_other(HISTORY));
+        return (None, Event::new(now, Went::Refused, "No refresh token", "The provider gave the app none."));
     };
     let fields = [("grant_type", "refresh_token"), ("refresh_token", refresh_token.expose())];
-    let (renewed, event) = match token_request(&app, &fields).await {
-        Ok(Ok(response)) => renew(&app, tokens, response).await,
+    match token_request(app, &fields).await {
+        Ok(Ok(response)) => renew(app, tokens, response).await,
         Ok(Err(refused)) => {
             let why = match (refused.error.as_str(), tokens.refresh_ended_at) {
                 ("invalid_grant", Some(_)) => {
@@ -65,14 +76,7 @@ pub(super) async fn refresh(State(app): State<Shared>, headers: HeaderMap, body:
             (Some(Tokens { refresh_ended_at: ended_at, ..tokens }), event)
         }
         Err(reason) => (None, Event::new(now, Went::Refused, "Refresh failed", reason)),
-    };
-    app.sessions.with(&browser, |session| {
-        if renewed.is_some() {
-            session.tokens = renewed;
-        }
-        session.note(event);
-    });
-    Ok(see_other(HISTORY))
+    }
 }
 
 /// The tokens after a refresh, if they are believed, and what to say of it.
@@ -125,8 +129,8 @@ pub(super) async fn revoke_access_token(State(app): State<Shared>, headers: Head
             if let Some(tokens) = &mut session.tokens {
                 tokens.access_revoked_at.get_or_insert(now);
             }
-            let detail = "It is on the denylist from now on, although its signature stays good. Call the API to see it refused; \
-                          the refresh token still gives a new one.";
+            let detail = "The API hears of it within a second, and refuses it although its signature stays good. The refresh token \
+                          still gives a new one.";
             session.note(Event::new(now, Went::Ended, "Took the access token back", detail));
         }
         Err(reason) => session.note(Event::new(now, Went::Refused, "Could not take the token back", reason)),
@@ -162,7 +166,7 @@ pub(super) async fn revoke_refresh_token(
     Ok(see_other(HISTORY))
 }
 
-async fn revoke(app: &RelyingParty, token: &str, hint: &str) -> Result<(), String> {
+pub(super) async fn revoke(app: &RelyingParty, token: &str, hint: &str) -> Result<(), String> {
     let endpoint = &app.provider.endpoints().await.map_err(|error| format!("{error}."))?.revocation;
     let fields = [("token", token), ("token_type_hint", hint)];
     let credentials = Credentials::Basic(&app.client_id, &app.client_secret);
@@ -219,8 +223,4 @@ fn signed_in(app: &RelyingParty, headers: &HeaderMap, body: &Bytes) -> Result<(B
     let browser = app.posted(headers, &form)?;
     let tokens = app.sessions.with(&browser, |session| session.tokens.clone());
     Ok((browser, tokens))
-}
-
-fn note(app: &RelyingParty, browser: &Browser, event: Event) {
-    app.sessions.with(browser, |session| session.note(event));
 }

@@ -2,11 +2,14 @@
 //! does. Plain forms, no script. It behaves as an app should: look here for how to integrate one by hand.
 
 mod actions;
+mod experiments;
+mod findings;
 mod history;
 mod id_token;
 mod report;
 mod sessions;
 mod sign_in;
+mod tight_loop;
 mod view;
 mod words;
 
@@ -14,13 +17,15 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{DefaultBodyLimit, RawQuery, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use tokio::sync::Mutex;
 
+use super::operator::Operator;
 use super::provider::Provider;
 use crate::clock::Timestamp;
 use crate::http::csrf;
@@ -45,6 +50,9 @@ pub struct RelyingParty {
     csrf_key: [u8; 32],
     content_security_policy: HeaderValue,
     sessions: Sessions,
+    operator: Operator,
+    /// Held while something is measured.
+    one_experiment: Mutex<()>,
 }
 
 type Shared = Arc<RelyingParty>;
@@ -53,8 +61,8 @@ type Shared = Arc<RelyingParty>;
 struct Expired;
 
 impl RelyingParty {
-    /// The app at `origin`, which signs in with `provider` and calls `api`.
-    pub fn new(provider: Provider, origin: &str, api: &str, client_id: &str, client_secret: Secret) -> Self {
+    /// The app at `origin`, which signs in with `provider` and calls `api`; the `operator` does what no app may.
+    pub fn new(provider: Provider, origin: &str, api: &str, client_id: &str, client_secret: Secret, operator: Operator) -> Self {
         // The provider is in `form-action` since signing in and out are forms that redirect there.
         let policy = format!(
             "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self' {}; base-uri 'none'; frame-ancestors 'none'",
@@ -70,6 +78,8 @@ impl RelyingParty {
             content_security_policy: HeaderValue::try_from(policy)
                 .unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'")),
             sessions: Sessions::default(),
+            operator,
+            one_experiment: Mutex::default(),
         }
     }
 
@@ -121,6 +131,7 @@ pub fn router(app: RelyingParty) -> Router {
         .route("/refresh", post(actions::refresh))
         .route("/revoke-access-token", post(actions::revoke_access_token))
         .route("/revoke-refresh-token", post(actions::revoke_refresh_token))
+        .route("/take-back", post(experiments::take_back))
         .route("/sign-out", post(actions::sign_out))
         .route("/signed-out", get(actions::signed_out))
         .route("/demo.css", get(style))
@@ -131,11 +142,11 @@ pub fn router(app: RelyingParty) -> Router {
         .with_state(app)
 }
 
-async fn home(State(app): State<Shared>, headers: HeaderMap) -> Response {
+async fn home(State(app): State<Shared>, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
     let now = app.now();
     let browser = app.sessions.open(&headers, now);
     let csrf = app.csrf(&browser);
-    let page = app.sessions.with(&browser, |session| view::Home::of(&app, session, csrf, now));
+    let page = app.sessions.with(&browser, |session| view::Home::of(&app, session, csrf, query.as_deref(), now));
     let mut response = html(StatusCode::OK, &page);
     if browser.is_new {
         response.headers_mut().insert(SET_COOKIE, browser.set_cookie());

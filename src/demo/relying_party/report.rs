@@ -1,7 +1,7 @@
 //! What the API answered, in words: which checks it made, and why it refused.
 
 use axum::http::header::WWW_AUTHENTICATE;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::history::{Event, Went};
 use super::sessions::Tokens;
@@ -15,9 +15,14 @@ const CHECKS: [(&str, &str, &str); 6] = [
     ("issuer", "Issuer", "the provider that this API trusts"),
     ("audience", "Audience", "meant for this API"),
     ("time", "Time", "valid now"),
-    ("not_revoked", "Not taken back", "the provider still stands by it"),
+    ("not_revoked", "Not taken back", "nothing in the feed refuses it"),
     ("scope", "Scope", "allows reading notes"),
 ];
+
+/// The name of a check as the page shows it; nothing for one that the app does not know.
+pub fn check_name(key: &str) -> &'static str {
+    CHECKS.iter().find(|(known, ..)| *known == key).map_or("", |(_, name, _)| name)
+}
 
 /// One answer of the API.
 #[derive(Clone, Debug)]
@@ -35,6 +40,8 @@ pub struct ApiReport {
     /// The provider no longer stands by the token.
     pub taken_back: bool,
     pub notes: Vec<String>,
+    /// How fresh what the API knows of revocations was, and whether it asked.
+    pub feed: String,
     /// The header by which the API says why (RFC 6750 §3).
     pub challenge: Option<String>,
 }
@@ -61,6 +68,7 @@ impl ApiReport {
             CheckLine { name, words: reason.to_owned(), passed: passed(key) }
         };
         let failed = CHECKS.iter().map(|(key, ..)| *key).find(|key| passed(key) == Some(false));
+        let revoked_by = body.get("revoked_by").and_then(Value::as_str);
         let status = answer.status.as_u16();
         let notes = body.get("notes").and_then(Value::as_array).into_iter().flatten();
         Self {
@@ -73,10 +81,11 @@ impl ApiReport {
                 _ => "The API refused the token.",
             }
             .to_owned(),
-            why: why(status, failed, tokens),
+            why: why(status, failed, revoked_by, tokens),
             checks: CHECKS.iter().map(line).collect(),
-            taken_back: failed == Some("not_revoked"),
+            taken_back: failed == Some("not_revoked") || revoked_by.is_some(),
             notes: notes.filter_map(Value::as_str).map(str::to_owned).collect(),
+            feed: feed(&body),
             challenge: answer.headers.get(WWW_AUTHENTICATE).and_then(|value| value.to_str().ok()).map(str::to_owned),
         }
     }
@@ -92,6 +101,7 @@ impl ApiReport {
             checks: Vec::new(),
             taken_back: false,
             notes: Vec::new(),
+            feed: String::new(),
             challenge: None,
         }
     }
@@ -108,35 +118,96 @@ impl ApiReport {
     }
 }
 
-fn why(status: u16, failed: Option<&str>, tokens: &Tokens) -> String {
+/// What of a token an entry of the feed names.
+pub fn entry_words(name: &str) -> &'static str {
+    match name {
+        "jti" => "its number (jti)",
+        "sid" => "its sign-in (sid)",
+        "sub" => "its person (sub)",
+        "client_id" => "its app (client_id)",
+        "kid" => "its key (kid)",
+        _ => "",
+    }
+}
+
+/// "The feed was 120 ms old …"
+fn feed(body: &Map<String, Value>) -> String {
+    let number = |name: &str| body.get("feed")?.get(name)?.as_u64();
+    let entries = match number("entries") {
+        Some(1) => "1 entry".to_owned(),
+        entries => format!("{} entries", entries.unwrap_or_default()),
+    };
+    match (number("age_ms"), body.get("asked") == Some(&Value::Bool(true))) {
+        (Some(age), false) => format!("The API asked nobody: its copy of Tessera’s feed was {age} ms old and had {entries}."),
+        (Some(age), true) => {
+            format!("The API asked Tessera about this token, because its copy of the feed was {age} ms old: too old.")
+        }
+        (None, true) => "The API asked Tessera about this token, because it has not heard the feed yet.".to_owned(),
+        (None, false) => String::new(),
+    }
+}
+
+fn why(status: u16, failed: Option<&str>, revoked_by: Option<&str>, tokens: &Tokens) -> String {
     match (status, failed) {
         (200, _) => {
             "The signature is the provider’s, the token is meant for this API, it has not expired, and nobody has taken it back."
                 .to_owned()
         }
-        (503, _) => "It can ask again in a moment. Never is a token accepted for want of an answer.".to_owned(),
-        (_, Some("not_revoked")) => match tokens.access_revoked_at {
-            Some(at) => format!(
-                "The token’s signature is still good and it has not expired, but it was taken back at {}. The API asked the provider, \
-                 which says that the token is no longer active.",
-                words::clock(at),
-            ),
-            None => "The token’s signature is still good and it has not expired, but the provider says that it is no longer active. \
-                     This app did not take it back: the password was changed, the sign-in was ended, or access was removed at the \
-                     provider."
-                .to_owned(),
-        },
+        (503, _) => "It can find out in a moment. Never is a token accepted for want of an answer.".to_owned(),
+        (_, Some("signature")) if revoked_by.is_none() => {
+            "The token is not signed with a key that the provider publishes.".to_owned()
+        }
+        (_, Some("not_revoked" | "signature")) => {
+            let by = match revoked_by {
+                Some(name) => format!("the feed says that {} was taken back", entry_words(name)),
+                None => "the provider says that it is no longer active".to_owned(),
+            };
+            match (tokens.access_revoked_at, revoked_by) {
+                (_, Some("kid")) => format!("The token has not expired, but {by}: whatever was signed under it is refused."),
+                (Some(at), _) => {
+                    format!("The token’s signature is still good and it has not expired, but {by}. That was at {}.", words::clock(at))
+                }
+                (None, _) => format!(
+                    "The token’s signature is still good and it has not expired, but {by}. This app did not do that: the password was \
+                     changed, the sign-in was ended, or access was removed at the provider."
+                ),
+            }
+        }
         (_, Some("time")) => "The token has expired. Refresh the tokens and try again.".to_owned(),
         (_, Some("scope")) => {
             "The token is good, but it does not allow reading notes: you did not let the app ask for that when you signed in. Sign \
              out, tick the box, and sign in again."
                 .to_owned()
         }
-        (_, Some("signature")) => {
-            "The token is not signed with a key that the provider publishes: perhaps that key was revoked.".to_owned()
-        }
         (_, Some("issuer")) => "The token was made by another provider than the one that the API trusts.".to_owned(),
         (_, Some("audience")) => "The token is meant for another API.".to_owned(),
         _ => "The API did not say more.".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn how_fresh_the_answer_was() {
+        let table = [
+            (
+                json!({ "feed": { "age_ms": 120, "entries": 3 }, "asked": false }),
+                "asked nobody: its copy of Tessera’s feed was 120 ms old and had 3 entries.",
+            ),
+            (json!({ "feed": { "age_ms": 1, "entries": 1 }, "asked": false }), "had 1 entry."),
+            (
+                json!({ "feed": { "age_ms": 5000, "entries": 3 }, "asked": true }),
+                "asked Tessera about this token, because its copy of the feed was 5000 ms old",
+            ),
+            (json!({ "feed": null, "asked": true }), "has not heard the feed yet"),
+            (json!({ "feed": null, "asked": false }), ""),
+        ];
+        for (body, words) in table {
+            assert!(feed(body.as_object().unwrap()).contains(words), "{body}");
+        }
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::http::{HeaderMap, HeaderValue};
 use serde_json::{Map, Value};
 
+use super::findings::Experiments;
 use super::history::Event;
 use super::report::ApiReport;
 use crate::clock::Timestamp;
@@ -33,6 +34,7 @@ pub struct Session {
     pub signing_out: Option<String>,
     pub tokens: Option<Tokens>,
     pub report: Option<ApiReport>,
+    pub experiments: Experiments,
     /// What happened, newest first.
     pub history: VecDeque<Event>,
 }

@@ -3,6 +3,8 @@
 use askama::Template;
 use serde_json::Value;
 
+use super::experiments::{MEASURING, TAKE_BACK};
+use super::findings::{Deed, Experiments, Finding};
 use super::history::Event;
 use super::report::ApiReport;
 use super::sessions::{Session, Tokens};
@@ -19,6 +21,9 @@ pub struct Home {
     origin: String,
     api: String,
     csrf: String,
+    /// Where the page goes by itself in a second, since something is being measured. Another query each time: to the same one a browser
+    /// only scrolls.
+    next: Option<&'static str>,
     signed_in: Option<SignedIn>,
     history: Vec<Event>,
     /// What the person should know first: the newest event, if it is bad news for somebody who is not signed in.
@@ -41,6 +46,17 @@ struct SignedIn {
     refresh: Refresh,
     userinfo: Vec<Row>,
     report: Option<ApiReport>,
+    take_back: TakeBack,
+}
+
+/// The card with the milliseconds.
+struct TakeBack {
+    /// Each way to take the token back, and its newest measurement.
+    rows: Vec<(Deed, Option<Finding>)>,
+    newest: Option<Finding>,
+    failure: Option<String>,
+    /// Something is being measured: the page comes again by itself.
+    busy: bool,
 }
 
 struct Token {
@@ -66,14 +82,16 @@ struct State {
 }
 
 impl Home {
-    pub fn of(app: &RelyingParty, session: &Session, csrf: String, now: Timestamp) -> Self {
+    pub fn of(app: &RelyingParty, session: &Session, csrf: String, query: Option<&str>, now: Timestamp) -> Self {
+        let again = if query.is_none() { MEASURING } else { TAKE_BACK };
         let newest = session.history.front();
         Self {
             issuer: app.provider.issuer.clone(),
             origin: app.origin.clone(),
             api: app.api.clone(),
             csrf,
-            signed_in: session.tokens.as_ref().map(|tokens| SignedIn::of(tokens, session.report.clone(), now)),
+            next: session.experiments.is_busy(now).then_some(again),
+            signed_in: session.tokens.as_ref().map(|tokens| SignedIn::of(tokens, session, now)),
             history: session.history.iter().cloned().collect(),
             notice: newest.filter(|event| session.tokens.is_none() && event.went == Went::Refused).cloned(),
         }
@@ -91,7 +109,8 @@ impl Home {
 }
 
 impl SignedIn {
-    fn of(tokens: &Tokens, report: Option<ApiReport>, now: Timestamp) -> Self {
+    fn of(tokens: &Tokens, session: &Session, now: Timestamp) -> Self {
+        let report = session.report.clone();
         let text = |name: &str| tokens.userinfo.get(name).and_then(Value::as_str).map(str::to_owned);
         let email = text("email").unwrap_or_default();
         Self {
@@ -118,12 +137,24 @@ impl SignedIn {
             refresh: Refresh { count: tokens.refresh_count, state: State::of_refresh_token(tokens, now) },
             userinfo: words::rows(&tokens.userinfo, now),
             report,
+            take_back: TakeBack::of(&session.experiments, now),
         }
     }
 
     /// Whether only a new sign-in helps.
     fn is_over(&self) -> bool {
         self.refresh.state.class == "ended"
+    }
+}
+
+impl TakeBack {
+    fn of(experiments: &Experiments, now: Timestamp) -> Self {
+        Self {
+            rows: Deed::ALL.into_iter().map(|deed| (deed, experiments.of(deed).cloned())).collect(),
+            newest: experiments.newest().cloned(),
+            failure: experiments.failure.clone(),
+            busy: experiments.is_busy(now),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 //! behind and ended; it holds up nobody, and what waits for it is bounded.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use tokio::time::sleep;
 
 use super::catch_up::Portions;
 use super::clock_name::ClockName;
+use super::places::Places;
 use super::{At, end_of_log, name_log};
-use crate::app::App;
 use crate::clock::{Clock, Timestamp};
 use crate::error::OAuthError;
 use crate::store::{Store, StoreError};
@@ -42,7 +42,7 @@ pub struct Feed {
     pub(super) making: tokio::sync::Mutex<()>,
     pub(super) reading: Semaphore,
     pub(super) clock_name: ClockName,
-    open: AtomicUsize,
+    pub(super) places: Places,
     sent: AtomicU64,
     lagged: AtomicU64,
     /// `Published::at`, in microseconds, for whoever does not want to wait for a step.
@@ -102,9 +102,6 @@ pub struct Counters {
     pub looked_at: Timestamp,
 }
 
-/// A place among `limits.revocation_streams`, until it is dropped.
-pub(super) struct Place(Arc<App>);
-
 impl Feed {
     /// A feed without receivers, which knows where the log ends at present. The log is named if it has no name yet.
     ///
@@ -122,7 +119,7 @@ impl Feed {
             making: tokio::sync::Mutex::default(),
             reading: Semaphore::new(READ_AT_ONCE),
             clock_name: ClockName::new(clock),
-            open: AtomicUsize::new(0),
+            places: Places::default(),
             sent: AtomicU64::new(0),
             lagged: AtomicU64::new(0),
             at: AtomicI64::new(clock.now().0),
@@ -138,7 +135,7 @@ impl Feed {
     /// What is so at this moment.
     pub fn counters(&self) -> Counters {
         Counters {
-            streams: self.open.load(Ordering::Relaxed),
+            streams: self.places.taken(),
             sent: self.sent.load(Ordering::Relaxed),
             lagged: self.lagged.load(Ordering::Relaxed),
             looked_at: Timestamp(self.at.load(Ordering::Relaxed)),
@@ -252,26 +249,5 @@ impl Channel {
             *portions = None;
         }
         portions.is_some()
-    }
-}
-
-impl Place {
-    /// Takes a place.
-    ///
-    /// # Errors
-    /// `temporarily_unavailable` if none is left.
-    pub fn take(app: &Arc<App>) -> Result<Self, OAuthError> {
-        let limit = usize::try_from(app.config.limits.revocation_streams).unwrap_or(usize::MAX);
-        if app.feed.open.fetch_add(1, Ordering::Relaxed) >= limit {
-            app.feed.open.fetch_sub(1, Ordering::Relaxed);
-            return Err(OAuthError::busy(AGAIN_AFTER).because("limits.revocation_streams are open"));
-        }
-        Ok(Self(Arc::clone(app)))
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.feed.open.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -11,7 +11,8 @@ use tokio::sync::broadcast::Receiver;
 use tokio::time::timeout;
 
 use super::catch_up;
-use super::channel::{Frame, Place};
+use super::channel::Frame;
+use super::places::Place;
 use super::request::{Request, read_get, read_post};
 use super::stream::Stream;
 use crate::app::App;
@@ -61,7 +62,7 @@ async fn feed(app: &Arc<App>, request: &Request) -> Result<Response, OAuthError>
     let nothing_new =
         !piece.news && request.after.as_ref().is_some_and(|after| *after.log == *piece.log && after.seq == piece.from);
     if nothing_new && !request.wait.is_zero() {
-        let _place = Place::take(app)?;
+        let _place = Place::take(app, &request.client_id)?;
         let waited = timeout(request.wait, something_new(&mut frames, piece.seq, &request.client_id)).await;
         waited.unwrap_or(Ok(()))?;
         // Looked at again either way: with the nonce, the message must be complete as of a moment after the request came.

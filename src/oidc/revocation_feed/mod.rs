@@ -12,6 +12,7 @@ mod clock_name;
 mod endpoints;
 mod follow;
 mod message;
+mod places;
 mod request;
 mod stream;
 #[cfg(test)]

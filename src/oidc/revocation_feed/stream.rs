@@ -7,12 +7,13 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use futures_util::stream;
 use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
 use super::At;
 use super::catch_up::{self, Piece};
-use super::channel::{Channel, Frame, Place};
+use super::channel::{Channel, Frame};
 use super::message::{SSE_END, sse_begin};
+use super::places::Place;
 use super::request::{self, Cursor, Request};
 use crate::app::App;
 use crate::clock::Timestamp;
@@ -56,7 +57,7 @@ impl Stream {
     /// # Errors
     /// `temporarily_unavailable` if there is no place, or the database does not answer; `server_error` if nothing can be signed.
     pub async fn begin(app: &Arc<App>, request: Request) -> Result<Self, OAuthError> {
-        let place = Place::take(app)?;
+        let place = Place::take(app, &request.client_id)?;
         let (channel, frames) = app.feed.subscribe(&request.audiences)?;
         let now = app.now();
         let piece = catch_up::next(app, &channel, request.after.as_ref(), request.nonce.as_deref()).await?;
@@ -101,22 +102,39 @@ impl Stream {
             }
             match self.frames.recv().await {
                 Ok(frame) => {
+                    let frame = self.newest(frame)?;
                     if let Some(bytes) = self.pass_on(&frame).await? {
                         return Some(bytes);
                     }
                 }
                 Err(RecvError::Lagged(missed)) => {
-                    self.app.feed.left_behind();
-                    tracing::info!(
-                        client_id = self.client_id,
-                        missed,
-                        "a receiver of revocations does not keep up; its stream ends"
-                    );
+                    self.left_behind(missed);
                     return None;
                 }
                 Err(RecvError::Closed) => return None,
             }
         }
+    }
+
+    fn left_behind(&self, missed: u64) {
+        self.app.feed.left_behind();
+        tracing::info!(client_id = self.client_id, missed, "a receiver of revocations does not keep up; its stream ends");
+    }
+
+    /// The frame, or if it is a heartbeat and others wait already, the next one that is not outdated: a provider that has more to send than it
+    /// can sends fewer heartbeats then, and leaves nobody behind for that.
+    fn newest(&mut self, mut frame: Arc<Frame>) -> Option<Arc<Frame>> {
+        while matches!(&*frame, Frame::Message(event) if event.seq == self.seq && event.at.is_some()) {
+            match self.frames.try_recv() {
+                Ok(next) => frame = next,
+                Err(TryRecvError::Lagged(missed)) => {
+                    self.left_behind(missed);
+                    return None;
+                }
+                Err(TryRecvError::Empty | TryRecvError::Closed) => break,
+            }
+        }
+        Some(frame)
     }
 
     /// The frame's bytes, if it has something for the receiver. None at the outside ends the stream.

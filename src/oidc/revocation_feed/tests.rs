@@ -181,3 +181,15 @@ async fn every_crowd_is_told() {
     drop(receivers);
     assert!(!test.app.feed.channels(NOW).iter().any(|kept| Arc::ptr_eq(kept, &channel)), "nobody is left");
 }
+
+/// Who is behind is not sent what is outdated; entries are never left out.
+#[tokio::test]
+async fn of_several_heartbeats_the_newest_is_sent() {
+    let mut test = Test::new().await;
+    for (from, seq, at, data) in [(0, 0, 1, "a"), (0, 0, 2, "b"), (0, 1, 3, "entries"), (1, 1, 4, "c"), (1, 1, 5, "d")] {
+        test.publish(from, seq, Some(at), data).await;
+    }
+    assert_eq!(test.sent().await.as_deref(), Some("entries"));
+    assert_eq!(test.sent().await.as_deref(), Some("d"));
+    assert_eq!(test.sent().await, None);
+}

@@ -18,7 +18,8 @@ use crate::model::client::GrantType;
 use crate::model::secret::new_id;
 use crate::model::{Actor, AuthorizationCode, Client, CodeRedemption, Json, RefreshToken, Secret, TokenFamily};
 use crate::oidc::mint::{self, AccessToken, IdToken, Subject};
-use crate::store::{authorization, sessions, token_families};
+use crate::oidc::status_list;
+use crate::store::{authorization, sessions, status_lists, token_families};
 
 pub(super) async fn grant(
     app: &App,
@@ -38,7 +39,7 @@ pub(super) async fn grant(
     check_code_verifier(&code, params.get("code_verifier"))?;
     let resource = check_resource(client, &code, params)?;
     subject::check_session(app, &code.session_id).await?;
-    let (user, issued_at) = subject::load(app, &code.user_id, code.created_at, received_at).await?;
+    let (user, issued_at) = subject::load(app, client, &code.user_id, code.created_at, received_at).await?;
 
     let family = client.may_use(GrantType::RefreshToken).then(|| new_family(app, client, &code, &resource, issued_at));
     let sid = family.as_ref().map_or(code.session_id.as_str(), TokenFamily::access_token_sid);
@@ -46,7 +47,8 @@ pub(super) async fn grant(
     let jti = new_jti();
     let expires_at = mint::access_token_expiry(app, client, issued_at);
     let about = |sid| Subject { user: &user, sid, auth_time: code.auth_time, acr };
-    let access_token = mint::access_token(
+    let status = status_list::reserve(app, expires_at).await?;
+    let minted = mint::access_token(
         app,
         &AccessToken {
             client,
@@ -56,6 +58,7 @@ pub(super) async fn grant(
             jti: &jti,
             issued_at,
             expires_at,
+            status: status.as_ref(),
         },
     )?;
     let id_token = match code.scope.contains("openid") {
@@ -68,7 +71,7 @@ pub(super) async fn grant(
                 amr: &code.amr,
                 session_id: &code.session_id,
                 nonce: code.parameters.nonce.as_deref(),
-                access_token: &access_token,
+                access_token: &minted.token,
                 issued_at,
             },
         )?),
@@ -89,6 +92,9 @@ pub(super) async fn grant(
         // Another request was quicker: read again what it yielded.
         return replayed(app, actor, &find(app, &Secret::new(presented)).await?).await;
     }
+    if let Some(entry) = &minted.status_entry {
+        status_lists::insert_entry(&mut tx, entry).await?;
+    }
     if let (Some(family), Some(token)) = (&family, &refresh_token) {
         token_families::insert(&mut tx, family).await?;
         let row = RefreshToken {
@@ -99,12 +105,14 @@ pub(super) async fn grant(
             rotated_at: None,
             access_token_jti: jti,
             access_token_expires_at: expires_at,
+            status_idx: status.as_ref().map(|status| status.idx),
+            status_list: status.map(|status| status.list),
         };
         token_families::insert_token(&mut tx, &row).await?;
     }
     tx.commit().await?;
     Ok(TokenResponse {
-        access_token,
+        access_token: minted.token,
         token_type: "Bearer",
         expires_in: expires_at.seconds() - issued_at.seconds(),
         refresh_token: refresh_token.map(|token| token.expose().to_owned()),

@@ -1,4 +1,5 @@
-//! A client acts for itself (RFC 6749 §4.4). No database write: the token lives by its signature.
+//! A client acts for itself (RFC 6749 §4.4). No database write, unless tokens have a place in a status list: the token lives by its
+//! signature.
 
 use super::{TokenResponse, new_jti};
 use crate::app::App;
@@ -8,7 +9,8 @@ use crate::error::{ErrorCode, OAuthError};
 use crate::http::params::Params;
 use crate::model::{Client, ScopeSet};
 use crate::oidc::mint::{self, AccessToken};
-use crate::oidc::scopes;
+use crate::oidc::{scopes, status_list};
+use crate::store::status_lists;
 
 pub(super) async fn grant(
     app: &App,
@@ -32,9 +34,25 @@ pub(super) async fn grant(
     };
     let expires_at = mint::access_token_expiry(app, client, issued_at);
     let jti = new_jti();
-    let token = AccessToken { client, subject: None, scope: &scope, resource: &resource, jti: &jti, issued_at, expires_at };
+    let status = status_list::reserve(app, expires_at).await?;
+    let token = AccessToken {
+        client,
+        subject: None,
+        scope: &scope,
+        resource: &resource,
+        jti: &jti,
+        issued_at,
+        expires_at,
+        status: status.as_ref(),
+    };
+    let minted = mint::access_token(app, &token)?;
+    if let Some(entry) = &minted.status_entry {
+        let mut tx = app.store.begin().await?;
+        status_lists::insert_entry(&mut tx, entry).await?;
+        tx.commit().await?;
+    }
     Ok(TokenResponse {
-        access_token: mint::access_token(app, &token)?,
+        access_token: minted.token,
         token_type: "Bearer",
         expires_in: expires_at.seconds() - Timestamp::seconds(issued_at),
         refresh_token: None,

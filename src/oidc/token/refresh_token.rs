@@ -10,9 +10,10 @@ use crate::clock::Timestamp;
 use crate::error::{ErrorCode, OAuthError};
 use crate::http::params::Params;
 use crate::lifecycle;
-use crate::model::{Actor, Client, RefreshToken, ScopeSet, Secret, TokenFamily, User};
-use crate::oidc::mint::{self, AccessToken, IdToken, Subject};
-use crate::store::token_families;
+use crate::model::{Actor, Client, RefreshToken, ScopeSet, Secret, StatusListEntry, StatusReference, TokenFamily, User};
+use crate::oidc::mint::{self, AccessToken, IdToken, Minted, Subject};
+use crate::oidc::status_list;
+use crate::store::{status_lists, token_families};
 
 /// What a refresh is about, once it is checked.
 struct Refresh<'a> {
@@ -44,7 +45,7 @@ pub(super) async fn grant(
     if !family.offline {
         subject::check_session(app, &family.session_id).await?;
     }
-    let (user, issued_at) = subject::load(app, &family.user_id, family.created_at, received_at).await?;
+    let (user, issued_at) = subject::load(app, client, &family.user_id, family.created_at, received_at).await?;
     let metadata = &client.metadata;
     let scope = narrow_scope(&family.scope.filter(|scope| metadata.scope.contains(scope)), params.get("scope"))?;
     let resource = narrow(&still_allowed(&family, client)?, params)?;
@@ -54,6 +55,8 @@ pub(super) async fn grant(
     if token.rotated_at.is_some() {
         return again(app, &refresh, &successor).await;
     }
+    let access_token_expires_at = mint::access_token_expiry(app, client, issued_at);
+    let status = status_list::reserve(app, access_token_expires_at).await?;
     let row = RefreshToken {
         token_hash: successor.hash(),
         family_id: family.id.clone(),
@@ -61,9 +64,11 @@ pub(super) async fn grant(
         expires_at: idle_expiry(app, issued_at, family.expires_at),
         rotated_at: None,
         access_token_jti: new_jti(),
-        access_token_expires_at: mint::access_token_expiry(app, client, issued_at),
+        access_token_expires_at,
+        status_idx: status.as_ref().map(|status| status.idx),
+        status_list: status.map(|status| status.list),
     };
-    let response = respond(app, &refresh, &successor, &row)?;
+    let (response, status_entry) = respond(app, &refresh, &successor, &row)?;
     let mut tx = app.store.begin().await?;
     if !token_families::use_family(&mut tx, &family.id, issued_at).await? {
         return Err(OAuthError::invalid_grant("the family was revoked at this moment"));
@@ -74,6 +79,9 @@ pub(super) async fn grant(
         return again(app, &refresh, &successor).await;
     }
     token_families::insert_token(&mut tx, &row).await?;
+    if let Some(entry) = &status_entry {
+        status_lists::insert_entry(&mut tx, entry).await?;
+    }
     tx.commit().await?;
     Ok(response)
 }
@@ -81,13 +89,23 @@ pub(super) async fn grant(
 /// Answers a retry with what the first attempt made.
 async fn again(app: &App, refresh: &Refresh<'_>, successor: &Secret) -> Result<TokenResponse, OAuthError> {
     let row = find(app, successor).await?;
-    respond(app, refresh, successor, &row)
+    // The first attempt stored its place in a status list, under the key of then. If keys were rotated in between and the new one is
+    // revoked, this copy is refused by the key set, not by the list.
+    let (response, _) = respond(app, refresh, successor, &row)?;
+    Ok(response)
 }
 
-fn respond(app: &App, refresh: &Refresh<'_>, successor: &Secret, row: &RefreshToken) -> Result<TokenResponse, OAuthError> {
+/// What the client is given, and what must be stored of it if the token has a place in a status list.
+fn respond(
+    app: &App,
+    refresh: &Refresh<'_>,
+    successor: &Secret,
+    row: &RefreshToken,
+) -> Result<(TokenResponse, Option<StatusListEntry>), OAuthError> {
     let Refresh { client, family, user, scope, resource } = refresh;
     let about = |sid| Subject { user, sid, auth_time: family.auth_time, acr: family.acr.as_deref() };
-    let access_token = mint::access_token(
+    let status = row.status_list.clone().zip(row.status_idx).map(|(list, idx)| StatusReference { list, idx });
+    let Minted { token: access_token, status_entry } = mint::access_token(
         app,
         &AccessToken {
             client,
@@ -97,6 +115,7 @@ fn respond(app: &App, refresh: &Refresh<'_>, successor: &Secret, row: &RefreshTo
             jti: &row.access_token_jti,
             issued_at: row.created_at,
             expires_at: row.access_token_expires_at,
+            status: status.as_ref(),
         },
     )?;
     let id_token = match scope.contains("openid") {
@@ -115,14 +134,15 @@ fn respond(app: &App, refresh: &Refresh<'_>, successor: &Secret, row: &RefreshTo
             },
         )?),
     };
-    Ok(TokenResponse {
+    let response = TokenResponse {
         access_token,
         token_type: "Bearer",
         expires_in: (row.access_token_expires_at.seconds() - app.now().seconds()).max(0),
         refresh_token: Some(successor.expose().to_owned()),
         id_token,
         scope: scope.to_string(),
-    })
+    };
+    Ok((response, status_entry))
 }
 
 async fn find(app: &App, token: &Secret) -> Result<RefreshToken, OAuthError> {

@@ -3,18 +3,19 @@
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::error::OAuthError;
-use crate::model::User;
+use crate::model::{Client, User};
 use crate::oidc::mint;
 use crate::store::{sessions, users};
 
 /// Reads the account, and gives the moment that tokens are issued at: `received_at`, which was taken *before* the client and the
-/// account were read. Whatever cuts tokens off after that reading lies later than `iat`, so the token falls under it. If the last cut-off is still in the future
-/// (less than a second away), waits for it and reads again.
+/// account were read. Whatever cuts tokens off after that reading lies later than `iat`, so the token falls under it. If the last cut-off, of
+/// the person or of the client, is still in the future (a second away, for a client a few), waits for it and reads again.
 ///
 /// # Errors
 /// `invalid_grant`, if the account is gone, disabled, or had its tokens taken back at `authorized_at` or later.
 pub(super) async fn load(
     app: &App,
+    client: &Client,
     user_id: &str,
     authorized_at: Timestamp,
     received_at: Timestamp,
@@ -29,10 +30,11 @@ pub(super) async fn load(
         if authorized_at <= user.password_changed_at {
             return Err(OAuthError::invalid_grant("the password was changed, or all sessions ended, after the authorization"));
         }
-        if user.cut_off() <= issued_at.seconds() {
+        let cut_off = user.cut_off().max(client.tokens_not_before.unwrap_or_default());
+        if cut_off <= issued_at.seconds() {
             return Ok((user, issued_at));
         }
-        mint::wait_for_cut_off(app, user.cut_off()).await?;
+        mint::wait_for_cut_off(app, cut_off).await?;
         issued_at = app.now();
     }
 }

@@ -39,7 +39,7 @@ pub const REFUSED: Verdict = Verdict::Refused(RevocationKind::Token);
 pub async fn add(denylist: &dyn Denylist, entries: &[Revocation]) {
     let from = denylist.complete_to().await.unwrap();
     let to = from + i64::try_from(entries.len()).unwrap();
-    assert_eq!(denylist.apply(from, to, entries, Timestamp(0)).await.unwrap(), to);
+    assert_eq!(denylist.apply(from, to, entries, NOW).await.unwrap(), to);
 }
 
 pub async fn answer(denylist: &dyn Denylist, facts: TokenFacts<'_>) -> Answer {

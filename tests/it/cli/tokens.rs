@@ -142,6 +142,8 @@ async fn insert_refresh_token(url: &str, user_id: &str) -> Secret {
         rotated_at: None,
         access_token_jti: new_id(),
         access_token_expires_at: later,
+        status_list: None,
+        status_idx: None,
     };
     let mut tx = store.begin().await.unwrap();
     sessions::insert(&mut tx, &session).await.unwrap();

@@ -7,8 +7,9 @@ use tessera::config::Config;
 use tokio::time::{interval, timeout};
 
 use super::as_configured;
-use super::site::{PATIENCE, Site};
+use super::site::Site;
 use crate::harness::live::http;
+use crate::harness::process::PATIENCE;
 use crate::harness::provider::basic;
 
 /// Beyond this age nobody's knowledge counts.

@@ -8,11 +8,10 @@ use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::routing::any;
 use serde_json::{Value, json};
-use sqlx::types::Json;
 use tempfile::TempDir;
 use tessera::config::{Config, CustomScope};
 use tessera::lifecycle;
-use tessera::model::{Actor, Algorithm, ClientMetadata, ScopeSet, User};
+use tessera::model::{Actor, Algorithm, Json, ScopeSet, User};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::interval;
@@ -21,12 +20,9 @@ use crate::harness::cluster::{API, Cluster};
 use crate::harness::engines::TestDatabase;
 use crate::harness::live::{http, post};
 use crate::harness::nginx::Nginx;
-use crate::harness::process::Process;
+use crate::harness::process::{PATIENCE, Process};
 use crate::harness::provider::{REDIRECT_URI, TestClient, VERIFIER, authorize_path, claims};
 use crate::harness::redis::free_port;
-
-/// Only a failing test waits so long.
-pub const PATIENCE: Duration = Duration::from_secs(30);
 
 pub struct Site {
     pub cluster: Cluster,
@@ -60,7 +56,8 @@ impl Sidecar {
     pub fn start(issuer: &str, client: &TestClient, more: &[&str]) -> Self {
         let (port, folder) = (free_port(), tempfile::tempdir().unwrap());
         let listen = format!("127.0.0.1:{port}");
-        let arguments = ["forward-auth", "--issuer", issuer, "--audience", API, "--client-id", &client.id, "--listen", &listen, "-v"];
+        let arguments =
+            ["forward-auth", "--issuer", issuer, "--audience", API, "--client-id", &client.id, "--listen", &listen, "-v"];
         let arguments: Vec<String> = arguments.iter().chain(more).map(|argument| (*argument).to_owned()).collect();
         let secret = client.secret.clone().unwrap();
         let process = spawn(&arguments, &secret, &folder);
@@ -119,16 +116,12 @@ impl Site {
         })
         .await;
         let resource_server = cluster.resource_server("api").await;
-        let metadata = ClientMetadata {
-            redirect_uris: vec![REDIRECT_URI.to_owned()],
-            audiences: vec![API.to_owned()],
-            scope: ScopeSet::from("openid roles orders:write".to_owned()),
-            skip_consent: true,
-            ..ClientMetadata::default()
-        };
-        let method = metadata.token_endpoint_auth_method;
-        let secret = lifecycle::client::create(cluster.app(), &Actor::operator(), "shop", metadata).await.unwrap();
-        let web = TestClient { id: "shop".to_owned(), secret: secret.map(|secret| secret.expose().to_owned()), method };
+        let web = cluster
+            .client("shop", |metadata| {
+                metadata.redirect_uris = vec![REDIRECT_URI.to_owned()];
+                metadata.scope = ScopeSet::from("openid roles orders:write".to_owned());
+            })
+            .await;
         let mut ada = cluster.user("ada@example.com").await;
         ada.roles = Json(vec!["admin".to_owned(), "x,forged".to_owned()]);
         lifecycle::user::update(cluster.app(), &Actor::operator(), &ada).await.unwrap();

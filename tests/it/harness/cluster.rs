@@ -11,12 +11,14 @@ use tessera::lifecycle;
 use tessera::model::client::GrantType;
 use tessera::model::{Actor, ClientMetadata, Secret, User};
 use tessera::server::{self, Server};
+use tessera_verifier::{Builder, Verifier};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::engines::TestDatabase;
 use super::gate::Gate;
-use super::live::{http, post};
+use super::live::{Answer, http, post};
+use super::process::PATIENCE;
 use super::provider::{MASTER_KEY, REDIRECT_URI, TestClient, VERIFIER, authorize_path};
 
 /// The audience of the resource servers in these tests.
@@ -59,7 +61,14 @@ impl Cluster {
 
     /// One more replica, by this clock.
     pub async fn replica(&self, clock: Clock) -> Replica {
-        let app = App::open(self.config.clone(), clock).await.unwrap();
+        self.replica_with(clock, |_| {}).await
+    }
+
+    /// One more replica, by this clock, whose configuration differs.
+    pub async fn replica_with(&self, clock: Clock, change: impl FnOnce(&mut Config)) -> Replica {
+        let mut config = self.config.clone();
+        change(&mut config);
+        let app = App::open(config, clock).await.unwrap();
         let server = Server::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), &Tls::default()).await.unwrap();
         let address = server.address();
         let (stop, stopped) = watch::channel(false);
@@ -78,12 +87,16 @@ impl Cluster {
         &self.replicas[0].app
     }
 
-    /// Stops the replica at `index` and starts another in its place; the gate is closed meanwhile, and leads to it then.
-    pub async fn restart(&mut self, index: usize) {
+    /// Closes the gate and stops the first replica. The others move up.
+    pub async fn stop_first(&mut self) {
         self.gate.close();
-        self.replicas.remove(index).stop().await;
-        self.replicas.insert(index, self.replica(Clock::system()).await);
-        self.gate.open(self.replicas[index].address);
+        self.replicas.remove(0).stop().await;
+    }
+
+    /// Starts a replica in the place of the one that was stopped; the gate leads to it then.
+    pub async fn start_first(&mut self) {
+        self.replicas.insert(0, self.replica(Clock::system()).await);
+        self.gate.open(self.replicas[0].address);
     }
 
     /// Registers a web client that skips consent, whose tokens are for `API`.
@@ -106,7 +119,8 @@ impl Cluster {
         .await
     }
 
-    async fn client(&self, id: &str, change: impl FnOnce(&mut ClientMetadata)) -> TestClient {
+    /// Registers a client whose tokens are for `API`, after `change`.
+    pub async fn client(&self, id: &str, change: impl FnOnce(&mut ClientMetadata)) -> TestClient {
         let mut metadata = ClientMetadata { audiences: vec![API.to_owned()], skip_consent: true, ..ClientMetadata::default() };
         change(&mut metadata);
         let method = metadata.token_endpoint_auth_method;
@@ -122,9 +136,22 @@ impl Cluster {
     }
 }
 
+/// What a client has of a person.
+pub struct Grant {
+    pub access_token: String,
+    pub refresh_token: String,
+    /// It is redeemed.
+    pub code: String,
+}
+
 impl Cluster {
     /// An access token for `user` by `client`: signed in, authorized and redeemed at the replica `at`.
     pub async fn token_of(&self, user: &User, client: &TestClient, at: usize) -> String {
+        self.grant(user, client, at).await.access_token
+    }
+
+    /// As `token_of`, with all that comes with it.
+    pub async fn grant(&self, user: &User, client: &TestClient, at: usize) -> Grant {
         let replica = &self.replicas[at];
         let started = lifecycle::session::start(&replica.app, &Actor::default(), &user.id, &["pwd"], "Test", None).await.unwrap();
         let cookie = format!("{}={}", replica.app.issuer.cookies.session, started.cookie.expose());
@@ -132,11 +159,33 @@ impl Cluster {
         let answer = http.get(format!("{origin}{}", authorize_path(client, &[]))).header("cookie", cookie).send().await.unwrap();
         let location = url::Url::parse(answer.headers()["location"].to_str().unwrap()).unwrap();
         let code = location.query_pairs().find(|(name, _)| name == "code").unwrap().1.into_owned();
-        let form =
-            [("grant_type", "authorization_code"), ("code", &code), ("redirect_uri", REDIRECT_URI), ("code_verifier", VERIFIER)];
-        let answer = post(&http, &origin, client, "/token", &form).await.unwrap();
+        let answer = self.redeem(client, &code, at).await;
         assert_eq!(answer.status, 200, "{answer:?}");
-        answer.text("access_token").to_owned()
+        let [access_token, refresh_token] = ["access_token", "refresh_token"].map(|name| answer.text(name).to_owned());
+        Grant { access_token, refresh_token, code }
+    }
+
+    /// Sends a code to the replica `at`.
+    pub async fn redeem(&self, client: &TestClient, code: &str, at: usize) -> Answer {
+        let form =
+            [("grant_type", "authorization_code"), ("code", code), ("redirect_uri", REDIRECT_URI), ("code_verifier", VERIFIER)];
+        post(&http(), &self.replicas[at].origin(), client, "/token", &form).await.unwrap()
+    }
+
+    /// Sends a refresh token to the replica `at`.
+    pub async fn refresh(&self, client: &TestClient, refresh_token: &str, at: usize) -> Answer {
+        let form = [("grant_type", "refresh_token"), ("refresh_token", refresh_token)];
+        post(&http(), &self.replicas[at].origin(), client, "/token", &form).await.unwrap()
+    }
+
+    /// The settings of a verifier that is this resource server, behind the gate.
+    pub fn verifier_of(&self, server: &TestClient) -> Builder {
+        Verifier::builder(self.issuer()).audience(API).credentials(&server.id, server.secret.clone().unwrap())
+    }
+
+    /// A verifier that is ready. It is connected to where the gate leads now, and stays there until that connection ends.
+    pub async fn verifier(&self, server: &TestClient) -> Verifier {
+        self.verifier_of(server).build_ready(PATIENCE).await.unwrap()
     }
 
     /// An access token of the client's own, from the replica `at`.

@@ -26,6 +26,8 @@ pub struct Gate {
     way: watch::Sender<Way>,
     /// Counts the cuts: a connection of an earlier count ends.
     cuts: watch::Sender<usize>,
+    /// Counts how often connections were forgotten: one of an earlier count passes nothing any more.
+    forgotten: watch::Sender<usize>,
     /// How many more bytes go to clients before everything is cut; `usize::MAX` for no limit.
     budget: Arc<AtomicUsize>,
     accepting: JoinHandle<()>,
@@ -36,10 +38,17 @@ impl Gate {
     pub async fn closed() -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (way, cuts) = (watch::Sender::new(Way::Refused), watch::Sender::new(0));
+        let (way, cuts, forgotten) = (watch::Sender::new(Way::Refused), watch::Sender::new(0), watch::Sender::new(0));
         let budget = Arc::new(AtomicUsize::new(usize::MAX));
-        let accepting = tokio::spawn(accept(listener, way.clone(), cuts.clone(), Arc::clone(&budget)));
-        Self { address, way, cuts, budget, accepting }
+        let connection = Connection {
+            way: way.clone(),
+            cuts: cuts.clone(),
+            forgotten: forgotten.clone(),
+            born: 0,
+            budget: Arc::clone(&budget),
+        };
+        let accepting = tokio::spawn(accept(listener, connection));
+        Self { address, way, cuts, forgotten, budget, accepting }
     }
 
     /// `http://127.0.0.1:<port>`
@@ -81,6 +90,11 @@ impl Gate {
         self.cuts.send_modify(|count| *count += 1);
     }
 
+    /// Open connections never pass anything again, and nobody is told; new ones pass: a firewall that forgot them.
+    pub fn forget(&self) {
+        self.forgotten.send_modify(|count| *count += 1);
+    }
+
     /// Everything is cut, once, when `bytes` more have gone to clients: in the middle of whatever is being said.
     pub fn cut_after(&self, bytes: usize) {
         self.budget.store(bytes, Ordering::SeqCst);
@@ -94,66 +108,76 @@ impl Drop for Gate {
     }
 }
 
-async fn accept(listener: TcpListener, way: watch::Sender<Way>, cuts: watch::Sender<usize>, budget: Arc<AtomicUsize>) {
+/// What a connection obeys.
+#[derive(Clone)]
+struct Connection {
+    way: watch::Sender<Way>,
+    cuts: watch::Sender<usize>,
+    forgotten: watch::Sender<usize>,
+    /// The count of `forgotten` when it was made.
+    born: usize,
+    budget: Arc<AtomicUsize>,
+}
+
+async fn accept(listener: TcpListener, gate: Connection) {
     while let Ok((client, _)) = listener.accept().await {
-        let target = match *way.borrow() {
+        let target = match *gate.way.borrow() {
             Way::To(target) | Way::Stalled(target) => target,
             Way::Refused => continue,
         };
-        let (way, cuts, budget) = (way.clone(), cuts.clone(), Arc::clone(&budget));
+        let connection = Connection { born: *gate.forgotten.borrow(), ..gate.clone() };
         tokio::spawn(async move {
-            let mut cut = cuts.subscribe();
+            let mut cut = connection.cuts.subscribe();
             cut.mark_unchanged();
             tokio::select! {
-                () = pass(client, target, &way, &cuts, &budget) => {}
+                () = connection.pass(client, target) => {}
                 _ = cut.changed() => {}
             }
         });
     }
 }
 
-async fn pass(
-    mut client: TcpStream,
-    target: SocketAddr,
-    way: &watch::Sender<Way>,
-    cuts: &watch::Sender<usize>,
-    budget: &AtomicUsize,
-) {
-    let Ok(mut server) = TcpStream::connect(target).await else { return };
-    let (mut from_client, mut to_client) = client.split();
-    let (mut from_server, mut to_server) = server.split();
-    let up = async {
-        let mut bytes = vec![0; 16 * 1024];
-        while let Ok(count @ 1..) = from_client.read(&mut bytes).await {
-            passable(way).await;
-            if to_server.write_all(&bytes[..count]).await.is_err() {
-                break;
+impl Connection {
+    async fn pass(&self, mut client: TcpStream, target: SocketAddr) {
+        let Ok(mut server) = TcpStream::connect(target).await else { return };
+        let (mut from_client, mut to_client) = client.split();
+        let (mut from_server, mut to_server) = server.split();
+        let up = async {
+            let mut bytes = vec![0; 16 * 1024];
+            while let Ok(count @ 1..) = from_client.read(&mut bytes).await {
+                self.passable().await;
+                if to_server.write_all(&bytes[..count]).await.is_err() {
+                    break;
+                }
             }
-        }
-        let _ = to_server.shutdown().await;
-    };
-    let down = async {
-        let mut bytes = vec![0; 16 * 1024];
-        while let Ok(count @ 1..) = from_server.read(&mut bytes).await {
-            passable(way).await;
-            let allowed = take(budget, count);
-            if to_client.write_all(&bytes[..allowed]).await.is_err() {
-                break;
+            let _ = to_server.shutdown().await;
+        };
+        let down = async {
+            let mut bytes = vec![0; 16 * 1024];
+            while let Ok(count @ 1..) = from_server.read(&mut bytes).await {
+                self.passable().await;
+                let allowed = take(&self.budget, count);
+                if to_client.write_all(&bytes[..allowed]).await.is_err() {
+                    break;
+                }
+                if allowed < count {
+                    self.budget.store(usize::MAX, Ordering::SeqCst);
+                    self.cuts.send_modify(|count| *count += 1);
+                    break;
+                }
             }
-            if allowed < count {
-                budget.store(usize::MAX, Ordering::SeqCst);
-                cuts.send_modify(|count| *count += 1);
-                break;
-            }
-        }
-        let _ = to_client.shutdown().await;
-    };
-    tokio::join!(up, down);
-}
+            let _ = to_client.shutdown().await;
+        };
+        tokio::join!(up, down);
+    }
 
-async fn passable(way: &watch::Sender<Way>) {
-    // The gate outlives its connections, so the sender is there.
-    let _ = way.subscribe().wait_for(|way| matches!(way, Way::To(_))).await;
+    /// Waits until bytes may pass. The gate outlives its connections, so the senders are there.
+    async fn passable(&self) {
+        let _ = self.way.subscribe().wait_for(|way| matches!(way, Way::To(_))).await;
+        if *self.forgotten.borrow() > self.born {
+            std::future::pending().await
+        }
+    }
 }
 
 /// How many of `count` bytes may still pass.

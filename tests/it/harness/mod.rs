@@ -1,10 +1,13 @@
 //! What tests stand on: databases, Redis, the real binary. Nothing here knows what a test is about.
 
 pub mod browser;
+pub mod calls;
 pub mod cluster;
 pub mod engines;
 pub mod gate;
+pub mod inflate;
 pub mod live;
+pub mod middleman;
 pub mod nginx;
 pub mod postgres;
 pub mod process;

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 
 /// Longer than anything takes on a slow machine; only a failing test waits so long.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running `tessera`. Killed when dropped.
 pub struct Process {

@@ -9,3 +9,4 @@ mod metadata;
 mod refresh;
 mod revocation;
 mod revocation_feed;
+mod status_list;

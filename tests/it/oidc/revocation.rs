@@ -114,3 +114,24 @@ async fn a_compromised_secret_takes_its_tokens_along() {
     let new = token(&renewed).await;
     assert!(active(&renewed, &new).await, "minting waited for the cut-off");
 }
+
+#[tokio::test]
+async fn a_client_that_is_let_in_again_gets_tokens_that_hold() {
+    let provider = Provider::new(TestDatabase::sqlite().await).await;
+    let client = provider.client("app", web).await;
+    let user = provider.user(&new_email()).await;
+    let mut browser = provider.signed_in(&user).await;
+    let before = provider.tokens(&client, &mut browser, "openid").await;
+    let again = async || {
+        assert!(lifecycle::client::disable(&provider.app, &Actor::operator(), &client.id).await.unwrap());
+        assert!(lifecycle::client::enable(&provider.app, &Actor::operator(), &client.id).await.unwrap());
+    };
+    again().await;
+    let refreshed = Tokens::from(&provider.refresh(&client, before.refresh()).await);
+    assert!(!provider.accepts(&before.access_token).await);
+    assert!(provider.accepts(&refreshed.access_token).await, "refreshing waited for the cut-off");
+    again().await;
+    let signed_in = provider.tokens(&client, &mut browser, "openid").await;
+    assert!(!provider.accepts(&refreshed.access_token).await);
+    assert!(provider.accepts(&signed_in.access_token).await, "redeeming the code waited for the cut-off");
+}

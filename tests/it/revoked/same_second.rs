@@ -8,7 +8,7 @@ use tessera::model::Actor;
 use tessera::oidc::access_token;
 use tessera::revocation::Verdict;
 
-use crate::harness::engines::{TestDatabase, on_both_engines};
+use crate::harness::engines::on_both_engines;
 use crate::harness::provider::{Provider, claims, new_email};
 
 const TIMES: u64 = 1_000;

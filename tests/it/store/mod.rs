@@ -6,3 +6,4 @@ mod purge;
 mod rows;
 mod sample;
 mod statements;
+mod status_lists;

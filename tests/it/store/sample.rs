@@ -196,6 +196,8 @@ pub fn refresh_token(hash: &str, family_id: &str) -> RefreshToken {
         rotated_at: None,
         access_token_jti: format!("jti of {hash}"),
         access_token_expires_at: at(600),
+        status_list: Some(format!("list of {hash}")),
+        status_idx: Some(i64::from(u32::MAX)),
     }
 }
 

@@ -148,7 +148,7 @@ impl Fake {
 
     /// A message of the feed with `at` of now.
     pub fn message(&self, from: u64, seq: u64, members: &[(&str, Value)]) -> String {
-        let payload = json!({"iss": self.issuer, "aud": [AUDIENCE], "iat": NOW, "log": "log", "from": from, "seq": seq, "at": self.clock.at()});
+        let payload = json!({"iss": self.issuer, "aud": [AUDIENCE], "iat": NOW, "log": "log", "from": from, "seq": seq, "at": self.clock.at(), "clock": "C"});
         self.signer.sign("revocations+jwt", &with(&payload, members))
     }
 

@@ -27,12 +27,17 @@ fn valid(root: &Value, schema: &Value, value: &Value) -> bool {
             .unwrap()
             .iter()
             .all(|(name, schema)| value.get(name).is_none_or(|value| valid(root, schema, value))),
+        "dependentRequired" => wanted.as_object().unwrap().iter().all(|(name, needs)| {
+            value.get(name).is_none() || needs.as_array().unwrap().iter().all(|need| value.get(need.as_str().unwrap()).is_some())
+        }),
         "items" => value.as_array().is_none_or(|items| items.iter().all(|item| valid(root, wanted, item))),
         "maxItems" => value.as_array().is_none_or(|items| items.len() as u64 <= wanted.as_u64().unwrap()),
         "minimum" => value.as_i64().is_none_or(|number| number >= wanted.as_i64().unwrap()),
         "minLength" => value.as_str().is_none_or(|text| text.len() as u64 >= wanted.as_u64().unwrap()),
-        // The alphabet of a nonce: what the receiver compares needs no pattern.
-        "pattern" => true,
+        // Both patterns are alphabets without the empty text; regular expressions are not needed for that.
+        "pattern" => value.as_str().is_none_or(|text| {
+            !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+        }),
         "anyOf" => wanted.as_array().unwrap().iter().any(|schema| valid(root, schema, value)),
         "oneOf" => wanted.as_array().unwrap().iter().filter(|schema| valid(root, schema, value)).count() == 1,
         "not" => !valid(root, wanted, value),
@@ -63,5 +68,5 @@ fn what_is_applied_is_valid_and_what_is_malformed_is_not() {
             _ => {}
         }
     }
-    assert!(applied > 40 && malformed >= 14, "{applied} {malformed}");
+    assert!(applied > 40 && malformed >= 18, "{applied} {malformed}");
 }

@@ -228,7 +228,7 @@ on_both_engines! {
 #[tokio::test]
 async fn there_are_as_many_places_as_configured() {
     let db = TestDatabase::sqlite().await;
-    let provider = Provider::configured(db, |config| config.limits.revocation_streams = 2).await;
+    let provider = Provider::configured(db, |config| config.limits.revocation_streams = 4).await;
     let api = resource_server(&provider, "api", &[API]).await;
     let (one, mut two) = (Receiver::open(&provider, &api, "").await, Receiver::open(&provider, &api, "").await);
     let response = refused(&provider, get(&api, "/revocations/stream")).await;

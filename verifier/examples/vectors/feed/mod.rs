@@ -14,10 +14,13 @@ struct Scenario {
     steps: Vec<Value>,
 }
 
+/// Writes the steps of one scenario.
+type Write = fn(&mut Scenario);
+
 /// The whole file.
 pub fn file() -> Value {
     let jwks = json!({"keys": [Signer::ec("one", 1).jwk(), Signer::ec("two", 2).jwk(), Signer::rsa("rsa").jwk()]});
-    let scenarios: [(&str, fn(&mut Scenario)); 19] = [
+    let scenarios: [(&str, Write); 20] = [
         ("an idle stream", idle),
         ("a snapshot, a batch and a heartbeat", batches),
         ("a snapshot in parts", parts),
@@ -35,6 +38,7 @@ pub fn file() -> Value {
         ("messages that arrive late", times::late),
         ("a provider's clock that runs ahead", times::clock_ahead),
         ("a provider's clock that goes back", times::clock_back),
+        ("another clock", times::other_clock),
         ("fresh while reconnecting", times::reconnect),
         ("entries go when both clocks have passed their end, and not before", times::expiry),
     ];
@@ -52,7 +56,7 @@ pub fn file() -> Value {
 
 /// The payload of a message whose `at` is that of the provider's clock `ms` after the receiver's zero.
 pub fn payload(from: u64, seq: u64, ms: u64, members: &[(&str, Value)]) -> Value {
-    let plain = json!({"iss": ISSUER, "aud": [AUDIENCE], "iat": NOW, "log": "L1", "from": from, "seq": seq, "at": AT + ms});
+    let plain = json!({"iss": ISSUER, "aud": [AUDIENCE], "iat": NOW, "log": "L1", "from": from, "seq": seq, "at": AT + ms, "clock": "C1"});
     with(&plain, members)
 }
 
@@ -173,7 +177,7 @@ fn same_name(s: &mut Scenario) {
     s.token("sub", "ada", NOW - 1, true);
     s.token("sub", "ada", NOW, false);
     // Overlapping what is there is no gap.
-    s.message(&payload(1, 2, 210, &[entries(json!([sub(NOW - 50)]))]), 220, "applied");
+    s.message(&payload(1, 2, 210, &[("at", Value::Null), entries(json!([sub(NOW - 50)]))]), 220, "applied");
     s.cursor(Some("L1:3"));
     s.token("sub", "ada", NOW - 1, true);
     s.message(&payload(3, 4, 310, &[entries(json!([{"sub": "ada", "exp": NOW + 10}]))]), 320, "applied");
@@ -193,6 +197,13 @@ fn gap(s: &mut Scenario) {
     s.connect("n3", 300);
     s.message(&payload(0, 3, 310, &[("nonce", json!("n3")), entries(json!([{"jti": "t1", "exp": NOW + 600}]))]), 320, "applied");
     s.cursor(Some("L1:3"));
+    s.fresh(1300, true);
+    s.fresh(1301, false);
+    // A log that ends before what is known of it.
+    s.message(&payload(1, 2, 410, &[entries(json!([{"jti": "t2", "exp": NOW + 600}]))]), 420, "gap");
+    s.cursor(None);
+    s.token("jti", "t1", NOW, true);
+    s.token("jti", "t2", NOW, false);
     s.fresh(1300, true);
     s.fresh(1301, false);
 }
@@ -232,6 +243,11 @@ fn dropped(s: &mut Scenario) {
         ("malformed", vec![("from", json!(-1))]),
         ("malformed", vec![("at", json!("now"))]),
         ("malformed", vec![("at", json!(-1))]),
+        ("malformed", vec![("clock", Value::Null)]),
+        ("malformed", vec![("clock", json!(1))]),
+        ("malformed", vec![("log", json!(""))]),
+        ("malformed", vec![entries(json!([["t1", null, null, null, null, null, NOW + 600]]))]),
+        ("malformed", vec![entries(json!([{"tenant": "t1"}]))]),
         ("malformed", vec![entries(json!({}))]),
         ("malformed", vec![entries(json!([{"jti": "t1"}]))]),
         ("malformed", vec![entries(json!([{"jti": 1, "exp": NOW}]))]),
@@ -306,6 +322,13 @@ fn unknown_kind(s: &mut Scenario) {
     s.connect("n2", 500);
     s.message(&payload(0, 2, 510, &[("nonce", json!("n2"))]), 520, "applied");
     s.fresh(520, false);
+    // Its end passes by both clocks: nothing is left that it could refuse.
+    s.connect("n3", 600_500);
+    s.message(&payload(2, 2, 600_510, &[("nonce", json!("n3"))]), 600_520, "applied");
+    s.fresh(600_520, false);
+    s.connect("n4", 601_000);
+    s.message(&payload(2, 2, 601_010, &[("nonce", json!("n4"))]), 601_020, "applied");
+    s.fresh(601_020, true);
 }
 
 fn revoked_key(s: &mut Scenario) {

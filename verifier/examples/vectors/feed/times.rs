@@ -9,7 +9,7 @@ pub fn nonce(s: &mut Scenario) {
     let entry = entries(json!([{"jti": "t1", "exp": NOW + 600}]));
     for members in [vec![], vec![("nonce", json!("n0"))], vec![("nonce", json!(""))], vec![("nonce", json!("n1 "))]] {
         s.connect("n1", 0);
-        s.message(&with(&payload(0, 1, 10, &members), &[entry.clone()]), 20, "nonce");
+        s.message(&with(&payload(0, 1, 10, &members), std::slice::from_ref(&entry)), 20, "nonce");
         s.cursor(None);
         s.fresh(20, false);
     }
@@ -75,6 +75,25 @@ pub fn clock_back(s: &mut Scenario) {
     s.message(&with(&payload(1, 1, 0, &[("nonce", json!("n2"))]), &[("at", json!(AT - 3_597_000))]), 3320, "applied");
     s.fresh(4300, true);
     s.fresh(4301, false);
+}
+
+pub fn other_clock(s: &mut Scenario) {
+    s.begin();
+    s.message(&payload(0, 0, 260, &[]), 270, "applied");
+    // Its moments cannot be compared with those of the first one; its entries count.
+    let other = [("clock", json!("C2")), entries(json!([{"jti": "t1", "exp": NOW + 600}]))];
+    s.message(&payload(0, 1, 510, &other), 520, "applied");
+    s.token("jti", "t1", NOW, true);
+    s.fresh(1250, true);
+    s.fresh(1251, false);
+    s.message(&payload(1, 1, 760, &[]), 770, "applied");
+    s.fresh(1750, true);
+    s.fresh(1751, false);
+    s.connect("n2", 1000);
+    s.message(&payload(1, 1, 900, &[("clock", json!("C2")), ("nonce", json!("n2"))]), 1020, "applied");
+    s.message(&payload(1, 1, 1150, &[("clock", json!("C2"))]), 1270, "applied");
+    s.fresh(2250, true);
+    s.fresh(2251, false);
 }
 
 pub fn reconnect(s: &mut Scenario) {

@@ -1,17 +1,23 @@
 //! `tessera demo` as a process, used by a person: by forms alone, and in a real browser.
 
+mod milliseconds;
+
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
+use std::time::Duration;
 
 use fantoccini::Locator;
 use reqwest::StatusCode;
 use tessera::model::secret::random_bytes;
+use tokio::time::Instant;
 
 use crate::harness::browser::Browser;
 use crate::harness::process::Process;
 
 const EMAIL: &str = "demo@example.com";
 const PASSWORD: &str = "correct horse battery staple";
+/// Within this time a token that was taken back is refused everywhere.
+const PROMISE: Duration = Duration::from_secs(1);
 const NEW_PASSWORD: &str = "another mosaic of tiles";
 
 /// A running demo.
@@ -139,11 +145,17 @@ async fn every_button_of_the_demo_does_what_it_says() {
 
     assert_eq!(person.press(&demo, "call-api").await, "Called the API: 200 OK");
     assert!(person.page.contains("Water the basil"));
+    let feed = between(&person.page, "id=\"feed\">", "</p>").unwrap();
+    let age =
+        between(&feed, "its copy of Tessera’s feed was ", " ms old and had 0 entries.").and_then(|ms| ms.parse::<u64>().ok());
+    assert!(age.is_some_and(|ms| ms <= 1000), "{feed}");
     let first = person.tokens();
 
     assert_eq!(person.press(&demo, "revoke-access-token").await, "Took the access token back");
+    refused(&demo, &first[0]).await;
     assert_eq!(person.press(&demo, "call-api").await, "Called the API: 401 Unauthorized");
-    assert!(person.page.contains("but it was taken back at") && person.page.contains("invalid_token"));
+    assert!(person.page.contains("its number (jti) was taken back. That was at") && person.page.contains("invalid_token"));
+    assert!(person.page.contains("The API asked nobody"), "{}", person.page);
 
     assert_eq!(person.press(&demo, "refresh").await, "Refreshed the tokens");
     assert!(person.page.contains("id=\"refresh-count\">2<"));
@@ -151,6 +163,7 @@ async fn every_button_of_the_demo_does_what_it_says() {
     assert_eq!(person.press(&demo, "call-api").await, "Called the API: 200 OK");
 
     assert_eq!(person.press(&demo, "revoke-refresh-token").await, "Took everything back");
+    refused(&demo, &person.tokens()[0]).await;
     assert_eq!(person.press(&demo, "call-api").await, "Called the API: 401 Unauthorized");
     assert_eq!(person.press(&demo, "refresh").await, "Refresh refused: invalid_grant");
     assert!(person.page.contains("id=\"over\""));
@@ -162,25 +175,45 @@ async fn every_button_of_the_demo_does_what_it_says() {
     person.send(&demo.app("/sign-out"), &[]).await;
     assert_eq!(person.newest(), "Signed out at the provider");
     assert!(person.page.contains("id=\"demo-sign-in\""));
-    let answer = call(&demo, Some(&access_token)).await;
-    assert_eq!(answer, (StatusCode::UNAUTHORIZED, "not_revoked".to_owned()), "signing out took it back");
+    assert_eq!(refused(&demo, &access_token).await, "not_revoked", "signing out took it back");
     assert_eq!(call(&demo, Some(&id_token)).await.1, "signature", "an ID token is no access token");
     assert_eq!(call(&demo, None).await, (StatusCode::UNAUTHORIZED, String::new()));
     demo.stop().await;
 }
 
-/// Calls the API as anybody could: the status, and the check that failed.
+/// Calls the API as anybody could: the status, and the check that failed. One that has just started may not know the provider yet.
 async fn call(demo: &Demo, token: Option<&str>) -> (StatusCode, String) {
-    let mut request = reqwest::Client::new().get(demo.api("/notes"));
-    if let Some(token) = token {
-        request = request.bearer_auth(token);
-    }
-    let response = request.send().await.unwrap();
+    let (client, began) = (reqwest::Client::new(), Instant::now());
+    let response = loop {
+        let mut request = client.get(demo.api("/notes"));
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        let response = request.send().await.unwrap();
+        if response.status() != StatusCode::SERVICE_UNAVAILABLE {
+            break response;
+        }
+        assert!(began.elapsed() < Duration::from_secs(20), "the API does not find the provider");
+    };
     assert!(response.status().is_success() || response.headers().contains_key("www-authenticate"));
     let status = response.status();
     let body: serde_json::Value = response.json().await.unwrap();
     let failed = body["checks"].as_array().unwrap().iter().find(|check| check["passed"] == false);
     (status, failed.map(|check| check["check"].as_str().unwrap().to_owned()).unwrap_or_default())
+}
+
+/// Calls the API until it refuses the token: the check that failed. A call that begins a second after this one was made, and so after
+/// the token was taken back, must not be accepted.
+async fn refused(demo: &Demo, token: &str) -> String {
+    let taken_back = Instant::now();
+    loop {
+        let late = taken_back.elapsed() > PROMISE;
+        let (status, check) = call(demo, Some(token)).await;
+        match status {
+            StatusCode::UNAUTHORIZED => return check,
+            status => assert!(!late, "{status} more than a second after the token was taken back"),
+        }
+    }
 }
 
 #[tokio::test]
@@ -198,6 +231,7 @@ async fn a_changed_password_takes_everything_back_and_outlives_a_restart() {
     assert!(person.page.contains("Your password is changed"), "{}", person.page);
 
     person.open(&demo.app("/")).await;
+    refused(&demo, &person.tokens()[0]).await;
     assert_eq!(person.press(&demo, "call-api").await, "Called the API: 401 Unauthorized");
     assert!(person.page.contains("the password was changed"));
     assert_eq!(person.press(&demo, "refresh").await, "Refresh refused: invalid_grant");
@@ -215,7 +249,7 @@ async fn a_changed_password_takes_everything_back_and_outlives_a_restart() {
     process.line_with("Stop it with").await;
     let demo = Demo { process, port };
     assert!(!demo.says("the one you changed it to"));
-    assert_eq!(call(&demo, Some(access_token)).await.1, "not_revoked", "the reset takes tokens back too");
+    assert_eq!(refused(&demo, access_token).await, "not_revoked", "the reset takes tokens back too");
     Person::new().sign_in(&demo, PASSWORD, &[]).await;
     demo.stop().await;
 }
@@ -259,6 +293,10 @@ async fn browser_clicks_every_button_of_the_demo() {
         let newest = format!("//*[@id='history']//li[1]//strong[.='{title}']");
         page.wait().for_element(Locator::XPath(&newest)).await.unwrap_or_else(|error| panic!("{title}: {error}"));
     };
+    let access_token = async || {
+        let raw = page.find(Locator::Css("#access-token .raw")).await.unwrap();
+        raw.prop("textContent").await.unwrap().unwrap()
+    };
     page.goto(&demo.app("/")).await.unwrap();
     browser.picture("demo-signed-out").await;
     click("demo-sign-in").await;
@@ -276,6 +314,7 @@ async fn browser_clicks_every_button_of_the_demo() {
     newest("Refreshed the tokens").await;
     click("revoke-access-token").await;
     newest("Took the access token back").await;
+    refused(&demo, &access_token().await).await;
     click("call-api").await;
     newest("Called the API: 401 Unauthorized").await;
     browser.picture("demo-api-refused").await;
@@ -295,6 +334,7 @@ async fn browser_clicks_every_button_of_the_demo() {
     click("change-password").await;
     page.wait().for_element(Locator::Id("done")).await.unwrap();
     page.goto(&demo.app("/")).await.unwrap();
+    refused(&demo, &access_token().await).await;
     click("call-api").await;
     newest("Called the API: 401 Unauthorized").await;
     browser.picture("demo-password-changed").await;

@@ -8,6 +8,7 @@ pub mod clock; // the only source of time
 pub mod config; // defaults + file + environment -> one validated Config
 pub mod demo; // `tessera demo`: the provider, an app and an API in one process
 pub mod error; // OAuthError (protocol) and PageError (people); nothing else reaches a client
+pub mod forward_auth; // `tessera forward-auth`: answers a reverse proxy, for apps without a library
 pub mod http; // what every endpoint shares: cookies, CSRF, client address, rate limits, headers
 pub mod jobs; // periodic work
 pub mod keyring; // signing keys: the only home of josekit, rsa and p256

@@ -6,6 +6,7 @@ mod config;
 mod db;
 mod demo;
 mod failure;
+mod forward_auth;
 mod healthcheck;
 mod key;
 mod key_import;
@@ -80,6 +81,7 @@ enum Command {
     /// Check the configuration, or show what is in effect
     #[command(subcommand, arg_required_else_help = true)]
     Config(config::Command),
+    ForwardAuth(forward_auth::Args),
     /// Exit with 0 if the provider of this configuration answers that it is ready
     #[command(hide = true)]
     Healthcheck,
@@ -92,12 +94,8 @@ struct Globals {
 
 impl Globals {
     /// Reads the configuration from the file and the environment.
-    #[allow(clippy::disallowed_methods, reason = "the one place where the environment is handed to `config`")]
     fn load(&self) -> anyhow::Result<Effective> {
-        // A value that is not UTF-8 is not dropped: it arrives broken, and is refused with its name.
-        let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
-        let environment = std::env::vars_os().map(|(name, value)| (text(name), text(value)));
-        load(self.config.as_deref(), environment).map_err(|error| {
+        load(self.config.as_deref(), environment()).map_err(|error| {
             let problems = error.to_string().replace('\n', "\n  ");
             anyhow::anyhow!("the configuration cannot be used:\n  {problems}")
         })
@@ -112,6 +110,13 @@ impl Globals {
         telemetry::init_logging(&Log { format: LogFormat::Human, level: LogLevel::Warn, ..Log::default() });
         App::open(effective.config, Clock::system()).await
     }
+}
+
+/// The environment. A value that is not UTF-8 is not dropped: it arrives broken, and is refused with its name.
+#[allow(clippy::disallowed_methods, reason = "the one place where the environment is read")]
+fn environment() -> impl Iterator<Item = (String, String)> {
+    let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+    std::env::vars_os().map(move |(name, value)| (text(name), text(value)))
 }
 
 /// Reads the arguments, runs the command, and says how it ended.
@@ -129,7 +134,7 @@ pub fn main() -> ExitCode {
 fn run(globals: Globals, command: Command) -> anyhow::Result<()> {
     // Whoever serves uses every core (tokio's default); a command needs one thread and starts sooner with it.
     let mut runtime = match command {
-        Command::Serve | Command::Demo(_) => tokio::runtime::Builder::new_multi_thread(),
+        Command::Serve | Command::Demo(_) | Command::ForwardAuth(_) => tokio::runtime::Builder::new_multi_thread(),
         _ => tokio::runtime::Builder::new_current_thread(),
     };
     let runtime = runtime.enable_all().build()?;
@@ -143,6 +148,7 @@ fn run(globals: Globals, command: Command) -> anyhow::Result<()> {
             Command::Token(command) => token::run(&globals, command).await,
             Command::Db(command) => db::run(&globals, command).await,
             Command::Config(command) => config::run(&globals, command),
+            Command::ForwardAuth(args) => forward_auth::run(&globals, args).await,
             Command::Healthcheck => healthcheck::run(&globals),
         }
     })

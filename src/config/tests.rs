@@ -120,6 +120,14 @@ fn secrets_may_come_from_files() {
 }
 
 #[test]
+fn the_variables_of_forward_auth_are_none_of_ours() {
+    let folder = Folder::with("");
+    let environment = [("TESSERA_CLIENT_SECRET", "topsecret"), ("TESSERA_CLIENT_SECRET_FILE", "/nowhere/at/all")];
+    assert_eq!(folder.problems(&environment), Vec::<String>::new());
+    assert_eq!(folder.problems(&[("TESSERA_CLIENT_SECRETS", "x")]).len(), 1, "what is written wrongly is still told");
+}
+
+#[test]
 fn no_message_repeats_a_secret() {
     let folder = Folder::with(
         "[keys]\nmaster_key = [\"topsecret\"]\n[database]\nurl = \"mysql://u:topsecret@h/d\"\n[redis]\nurl = \"topsecret\"\n\

@@ -37,6 +37,7 @@ pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     tls: Option<tls::Certificate>,
+    max_head: Option<usize>,
 }
 
 impl Server {
@@ -53,7 +54,13 @@ impl Server {
             _ => anyhow!("cannot listen on {address}: {error}"),
         })?;
         let address = listener.local_addr().context("the bound socket has no address")?;
-        Ok(Self { listener, address, tls })
+        Ok(Self { listener, address, tls, max_head: None })
+    }
+
+    /// Answers 431 to a request whose head has more than `bytes`, at least 8192, instead of hyper's 400 KiB.
+    pub fn with_heads_up_to(mut self, bytes: usize) -> Self {
+        self.max_head = Some(bytes);
+        self
     }
 
     /// Where it listens: with the port that was chosen, if port 0 was asked for.
@@ -77,6 +84,9 @@ impl Server {
         // Only HTTP/1.1, which every browser and proxy speaks: a connection that sends nothing at all then falls under a timeout.
         let mut server = axum_server::Server::from_listener(self.listener).handle(handle);
         server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+        if let Some(bytes) = self.max_head {
+            server.http_builder().http1().max_buf_size(bytes);
+        }
         let served = match self.tls {
             Some(certificate) => {
                 let config = certificate.config();

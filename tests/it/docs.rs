@@ -11,12 +11,13 @@ use crate::source::rust_files;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-const PAGES: [&str; 11] = [
+const PAGES: [&str; 12] = [
     "README.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "SECURITY.md",
     "docs/architecture.md",
+    "docs/forward-auth.md",
     "docs/integrating.md",
     "docs/operating.md",
     "docs/security.md",
@@ -172,13 +173,15 @@ fn every_test_that_is_named_is_there() {
 #[test]
 fn every_metric_is_explained() {
     let source = read("src/telemetry/metrics.rs") + &read("src/telemetry/requests.rs");
-    let names = |text: &str| -> BTreeSet<String> {
-        text.match_indices("tessera_")
+    let named = |text: &str, prefix: &str| -> BTreeSet<String> {
+        text.match_indices(prefix)
             .map(|(at, _)| text[at..].chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect::<String>())
             .map(|name| name.trim_end_matches("_count").to_owned())
             .collect()
     };
-    assert_eq!(names(&read("docs/operating.md")), names(&source));
+    assert_eq!(named(&read("docs/operating.md"), "tessera_"), named(&source, "tessera_"));
+    let (page, source) = (read("docs/forward-auth.md"), read("src/forward_auth/health.rs"));
+    assert_eq!(named(&page, "tessera_forward_auth_"), named(&source, "tessera_forward_auth_"));
 }
 
 #[test]

@@ -11,6 +11,7 @@ const EVERYTHING: &[&str] = &[
     "config",
     "demo",
     "error",
+    "forward_auth",
     "http",
     "jobs",
     "keyring",
@@ -55,6 +56,7 @@ pub const MAY_IMPORT: &[(&str, &[&str])] = &[
         "demo",
         &["app", "clock", "config", "http", "jobs", "keyring", "lifecycle", "model", "password", "router", "server", "store"],
     ),
+    ("forward_auth", &["http", "model"]),
     ("jobs", EVERYTHING),
     ("telemetry", EVERYTHING),
 ];

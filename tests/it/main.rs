@@ -7,6 +7,7 @@ mod cli;
 mod crash;
 mod demo;
 mod docs;
+mod forward_auth;
 mod harness;
 mod house;
 mod key_clockwork;

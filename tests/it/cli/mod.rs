@@ -2,6 +2,7 @@
 
 mod clients;
 mod database;
+mod forward_auth;
 mod key_import;
 mod key_rewrap;
 mod keys;
@@ -91,7 +92,7 @@ fn help_and_version_are_there_and_wrong_usage_exits_with_2() {
     assert!(tessera(folder.path(), &["--version"]).succeeded().starts_with("tessera "));
     let help = tessera(folder.path(), &["--help"]).succeeded();
     assert!(help.contains("Exit codes:") && !help.contains("healthcheck"), "{help}");
-    for command in ["serve", "user", "client", "key", "token", "db", "config"] {
+    for command in ["serve", "user", "client", "key", "token", "db", "config", "forward-auth"] {
         assert!(help.contains(command));
         tessera(folder.path(), &[command, "--help"]).succeeded();
     }

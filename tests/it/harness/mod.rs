@@ -8,6 +8,7 @@ pub mod gate;
 pub mod inflate;
 pub mod live;
 pub mod middleman;
+pub mod nginx;
 pub mod postgres;
 pub mod process;
 pub mod provider;

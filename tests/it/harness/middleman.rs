@@ -98,7 +98,8 @@ async fn pass(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let receiver = parts.headers.get(AUTHORIZATION).cloned();
     let body = to_bytes(body, 1 << 20).await.unwrap_or_default();
     parts.headers.remove(CONTENT_LENGTH);
-    if let Some(receiver) = &receiver
+    if parts.uri.path() == "/revocations/stream"
+        && let Some(receiver) = &receiver
         && let Some(instead) = shared.tricks.lock().unwrap().get(receiver).and_then(|trick| trick.instead.clone())
     {
         parts.headers.insert(AUTHORIZATION, instead);

@@ -12,8 +12,8 @@ use super::process::PATIENCE;
 /// The promise: nothing is accepted later than this after the provider's answer.
 pub const WITHIN: Duration = Duration::from_secs(1);
 
-/// After a connection come at most two at once: what a receiver lacks, and what was published meanwhile.
-const STEADY: u64 = 4;
+/// After a connection come at most two at once: what a receiver lacks, and what was published meanwhile. So many take a second.
+const STEADY: u64 = 6;
 
 /// See the file's head. The calls end when it is dropped.
 pub struct Calls {

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tessera::clock::Clock;
 use tessera::lifecycle;
 use tessera::model::Actor;
@@ -70,49 +71,51 @@ async fn verifier_is_not_fresh(verifier: &tessera_verifier::Verifier, since: Ins
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn replicas_whose_clocks_differ() {
     // Up to two seconds all is well; beyond that a token of a client's own may outlive the client, which has nothing but a cut-off.
-    for wrong_by in [FIVE_MINUTES * MICROS, -FIVE_MINUTES * MICROS, 1_900_000, -1_900_000] {
-        let mut cluster = Cluster::start(TestDatabase::sqlite().await, 1, |_| {}).await;
-        cluster.replicas.push(cluster.replica(Clock::wrong_by(wrong_by)).await);
-        let wrong = cluster.replicas[1].app.clone();
-        let scene = Scene::on(cluster).await;
-        let operator = Actor::operator();
-        for kind in ["token", "session", "user", "client", "key"] {
-            if kind == "client" && wrong_by.abs() > 2 * MICROS {
-                continue;
-            }
-            let (of_person, sub) = scene.token_of_person(0).await;
-            let (client, of_service) = scene.token(0).await;
-            let revoked = if kind == "client" { of_service } else { of_person };
-            let calls = Calls::calm(&scene.verifier, &[&revoked]);
-            calls.accepted(&[0]).await;
-            match kind {
-                "token" => revoke_by_hand(&wrong, &revoked).await.unwrap(),
-                "session" => assert_eq!(lifecycle::session::end_all(&wrong, &operator, &sub, None).await.unwrap(), 1),
-                "client" => assert!(lifecycle::client::disable(&wrong, &operator, &client.id).await.unwrap()),
-                "user" => lifecycle::user::change_password(&wrong, &operator, &sub, "a new hash").await.unwrap(),
-                _ => {
-                    let kid = header(&revoked)["kid"].clone();
-                    assert!(lifecycle::key::revoke(&wrong, &operator, kid.as_str().unwrap()).await.unwrap());
-                }
-            }
-            let answered = Instant::now();
-            let (after, kind) = calls.revoked(0, answered).await;
-            println!("{kind:?} at a replica that is wrong by {wrong_by} µs: refused {after:?} after the answer");
+    join_all([FIVE_MINUTES * MICROS, -FIVE_MINUTES * MICROS, 1_900_000, -1_900_000].map(replicas_differ)).await;
+}
+
+async fn replicas_differ(wrong_by: i64) {
+    let mut cluster = Cluster::start(TestDatabase::sqlite().await, 1, |_| {}).await;
+    cluster.replicas.push(cluster.replica(Clock::wrong_by(wrong_by)).await);
+    let wrong = cluster.replicas[1].app.clone();
+    let scene = Scene::on(cluster).await;
+    let operator = Actor::operator();
+    for kind in ["token", "session", "user", "client", "key"] {
+        if kind == "client" && wrong_by.abs() > 2 * MICROS {
+            continue;
         }
-        // At the other replica, time is another one. What was known is, and the age is measured anew.
-        let (_, revoked) = scene.token(1).await;
-        let (_, kept) = scene.token(1).await;
-        let calls = Calls::calm(&scene.verifier, &[&revoked, &kept]);
-        scene.cluster.gate.open(scene.cluster.replicas[1].address);
-        scene.cluster.gate.cut();
-        calls.accepted(&[0, 1]).await;
-        calls.steady().await;
-        revoke_by_hand(&scene.cluster.replicas[0].app, &revoked).await.unwrap();
+        let (of_person, sub) = scene.token_of_person(0).await;
+        let (client, of_service) = scene.token(0).await;
+        let revoked = if kind == "client" { of_service } else { of_person };
+        let calls = Calls::calm(&scene.verifier, &[&revoked]);
+        calls.accepted(&[0]).await;
+        match kind {
+            "token" => revoke_by_hand(&wrong, &revoked).await.unwrap(),
+            "session" => assert_eq!(lifecycle::session::end_all(&wrong, &operator, &sub, None).await.unwrap(), 1),
+            "client" => assert!(lifecycle::client::disable(&wrong, &operator, &client.id).await.unwrap()),
+            "user" => lifecycle::user::change_password(&wrong, &operator, &sub, "a new hash").await.unwrap(),
+            _ => {
+                let kid = header(&revoked)["kid"].clone();
+                assert!(lifecycle::key::revoke(&wrong, &operator, kid.as_str().unwrap()).await.unwrap());
+            }
+        }
         let answered = Instant::now();
-        calls.revoked(0, answered).await;
-        calls.accepted(&[1]).await;
-        calls.kept_promise(0, answered);
+        let (after, kind) = calls.revoked(0, answered).await;
+        println!("{kind:?} at a replica that is wrong by {wrong_by} µs: refused {after:?} after the answer");
     }
+    // At the other replica, time is another one. What was known is, and the age is measured anew.
+    let (_, revoked) = scene.token(1).await;
+    let (_, kept) = scene.token(1).await;
+    let calls = Calls::calm(&scene.verifier, &[&revoked, &kept]);
+    scene.cluster.gate.open(scene.cluster.replicas[1].address);
+    scene.cluster.gate.cut();
+    calls.accepted(&[0, 1]).await;
+    calls.steady().await;
+    revoke_by_hand(&scene.cluster.replicas[0].app, &revoked).await.unwrap();
+    let answered = Instant::now();
+    calls.revoked(0, answered).await;
+    calls.accepted(&[1]).await;
+    calls.kept_promise(0, answered);
 }
 
 /// Moments before and after it are not to be compared: the receiver measures anew.

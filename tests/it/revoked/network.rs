@@ -83,10 +83,12 @@ on_both_engines! {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_batch_that_is_cut_off_in_its_middle_is_as_good_as_none() {
     let scene = Scene::start(TestDatabase::sqlite().await, |_| {}).await;
-    for offset in [0, 1, 20, 300, 4_000, 9_000, 14_000] {
+    for offset in [0, 20, 300, 4_000, 14_000] {
         let (_, revoked) = scene.token(1).await;
         let calls = Calls::calm(&scene.verifier, &[&revoked, &scene.kept]);
         calls.accepted(&[0, 1]).await;
+        // A stream that has lasted is opened anew at once.
+        calls.steady().await;
         let connections = scene.verifier.status().connections;
         scene.cluster.gate.cut_after(offset);
         scene.revoke_among(150, &revoked, 1).await;

@@ -162,7 +162,12 @@ impl Site {
 
     /// Asks the sidecar itself, as nginx does.
     pub async fn ask(&self, path: &str, token: &str) -> Answer {
-        get(&self.http, &format!("{}{path}", self.sidecar.origin), &[("authorization", &format!("Bearer {token}"))]).await
+        self.ask_with(path, &[("authorization", &format!("Bearer {token}"))]).await
+    }
+
+    /// `GET` past nginx, with these headers.
+    pub async fn ask_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        get(&self.http, &format!("{}{path}", self.sidecar.origin), headers).await
     }
 
     /// Waits until the sidecar says by this status whether it is ready.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::app::App;
 use crate::clock::Timestamp;
@@ -15,6 +15,9 @@ use crate::store::{StoreError, audit, authorization, clients, sessions, status_l
 
 /// Another process's change to the signing keys is seen within this time, and a rotation that is due happens.
 const KEYS_EVERY: Duration = Duration::from_secs(2);
+/// While it lasts nobody else in this process reads the keys. Longer than it takes to make some; a database that has said nothing for so
+/// long says nothing more on that connection.
+const LONGEST_KEYS_STEP: Duration = Duration::from_secs(30);
 const CLEAN_UP_EVERY: Duration = Duration::from_secs(600);
 
 /// What has expired is kept this much longer: a replayed code must find what it yielded, and an operator what happened.
@@ -34,7 +37,9 @@ pub fn spawn(app: &Arc<App>, stop: watch::Receiver<bool>) {
     });
     tokio::spawn(revocation_feed::run(Arc::clone(app), stop.clone()));
     tokio::spawn(listen(Arc::clone(app), stop.clone()));
-    tokio::spawn(every(KEYS_EVERY, stop.clone(), Arc::clone(app), async |app: &App| lifecycle::key::tick(app).await));
+    tokio::spawn(every(KEYS_EVERY, stop.clone(), Arc::clone(app), async |app: &App| {
+        timeout(LONGEST_KEYS_STEP, lifecycle::key::tick(app)).await?
+    }));
     tokio::spawn(every(CLEAN_UP_EVERY, stop, Arc::clone(app), async |app: &App| Ok(clean_up(app).await?)));
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use redis::aio::ConnectionManager;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{MissedTickBehavior, timeout};
 use tracing::Instrument;
 
 use super::denylist::{Denylist, DenylistError, Effect, TokenFacts, Verdict};
@@ -25,6 +25,9 @@ pub const FOLLOW_EVERY: Duration = Duration::from_millis(250);
 
 /// A process that has not seen the log for longer than this asks SQL before it accepts a token.
 const KNOWLEDGE_LASTS: Duration = Duration::from_secs(1);
+
+/// Following that takes longer asks a database that says nothing any more. It is given up, and the next step takes another connection.
+const LONGEST_STEP: Duration = Duration::from_secs(5);
 
 /// Entries applied at once. A whole log is applied in such portions, so that neither Redis nor a look-up waits long.
 const PORTION: i64 = 500;
@@ -184,7 +187,8 @@ impl Revocations {
                     _ = ticks.tick() => {}
                     () = this.0.behind.notified() => {}
                 }
-                match this.follow().await {
+                let followed = timeout(LONGEST_STEP, this.follow()).await;
+                match followed.unwrap_or(Err(StoreError::Late)) {
                     Ok(()) => failed = false,
                     Err(error) if failed => tracing::debug!(%error, "the revocation log still cannot be read"),
                     Err(error) => {

@@ -18,6 +18,9 @@ const TRUSTED_FOR: Duration = Duration::from_secs(1);
 pub enum StoreError {
     #[error("database: {0}")]
     Sql(#[from] sqlx::Error),
+    /// Nobody says this here: it is for those who wait no longer.
+    #[error("the database has not answered in time")]
+    Late,
     #[error("{0}")]
     Migration(String),
     #[error("database_url {0}")]

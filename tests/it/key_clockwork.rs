@@ -1,25 +1,25 @@
-//! Signing keys that rotate by themselves, on two replicas: a year of it, many at once, and keys that are revoked meanwhile.
+//! Signing keys that rotate by themselves, on two replicas: many at once, what was left half-way, and keys that are revoked meanwhile. A
+//! year of it is in `key_year`.
 
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use serde_json::Value;
 use tessera::clock::Timestamp;
-use tessera::keyring::PublicKeys;
-use tessera::lifecycle::key::{self, JWKS_MAX_AGE, Settings};
-use tessera::model::{Actor, Algorithm, AuditEvent, AuditKind, ClientMetadata, KeyState, SigningKey};
+use tessera::lifecycle::key::{self, Settings};
+use tessera::model::{Actor, Algorithm, AuditEvent, AuditKind, KeyState, SigningKey};
 use tessera::store::{audit, revocations, signing_keys};
 
 use crate::harness::engines::{TestDatabase, on_both_engines};
-use crate::harness::provider::{Provider, Tokens, claims, new_email};
+use crate::harness::provider::Provider;
 
-const HOUR: u64 = 3_600;
-const DAY: u64 = 24 * HOUR;
+pub(crate) const HOUR: u64 = 3_600;
+pub(crate) const DAY: u64 = 24 * HOUR;
 /// How much a replica's clock is ahead of the other's.
-const AHEAD: Duration = Duration::from_secs(20);
-const LEEWAY: Duration = Duration::from_secs(30);
+pub(crate) const AHEAD: Duration = Duration::from_secs(20);
+pub(crate) const LEEWAY: Duration = Duration::from_secs(30);
 
-async fn keys(provider: &Provider) -> Vec<SigningKey> {
+pub(crate) async fn keys(provider: &Provider) -> Vec<SigningKey> {
     signing_keys::all(&mut provider.app.store.read().await.unwrap()).await.unwrap()
 }
 
@@ -34,7 +34,7 @@ async fn one(provider: &Provider, alg: Algorithm, state: KeyState) -> String {
 }
 
 /// Events of this kind about keys of `alg`, the oldest first.
-async fn events(provider: &Provider, kind: AuditKind, alg: Algorithm) -> Vec<AuditEvent> {
+pub(crate) async fn events(provider: &Provider, kind: AuditKind, alg: Algorithm) -> Vec<AuditEvent> {
     let all = audit::latest(&mut provider.app.store.read().await.unwrap(), 100_000).await.unwrap();
     let mut found: Vec<_> = all.into_iter().filter(|event| event.kind == kind && event.detail.0["alg"] == alg.as_str()).collect();
     found.sort_by_key(|event| event.at);
@@ -42,10 +42,10 @@ async fn events(provider: &Provider, kind: AuditKind, alg: Algorithm) -> Vec<Aud
 }
 
 /// The same numbers each time.
-struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -53,61 +53,14 @@ impl Random {
     }
 }
 
-/// An app or a resource server that keeps the key set for as long as it may, and never asks earlier.
-#[derive(Default)]
-struct Caching {
-    document: String,
-    until: Timestamp,
-    /// What was made of the document.
-    keys: PublicKeys,
-}
-
-impl Caching {
-    /// The JWK set that it holds at this moment, fetched anew from `provider` only when it has expired.
-    async fn jwks(&mut self, provider: &Provider, now: Timestamp) -> &str {
-        if self.until <= now {
-            let response = provider.get("/jwks").await;
-            let max_age = response.header("cache-control").split("max-age=").nth(1).unwrap().to_owned();
-            let max_age: u64 = max_age.split(',').next().unwrap().trim().parse().unwrap();
-            assert_eq!(Duration::from_secs(max_age), JWKS_MAX_AGE);
-            (self.document, self.until) = (response.body, now + JWKS_MAX_AGE);
-        }
-        &self.document
-    }
-
-    /// The keys by which it verifies at this moment.
-    async fn keys(&mut self, provider: &Provider, now: Timestamp) -> &PublicKeys {
-        let before = self.document.clone();
-        if self.jwks(provider, now).await != before {
-            self.keys = PublicKeys::from_jwks(self.document.as_bytes()).unwrap();
-        }
-        &self.keys
-    }
-}
-
-/// A token that must be verifiable until it expires.
-struct Living {
-    token: String,
-    typ: &'static str,
-    refused_at: Timestamp,
-}
-
-fn living(tokens: &Tokens) -> [Living; 2] {
-    [(&tokens.access_token, "at+jwt"), (tokens.id_token.as_ref().unwrap(), "JWT")].map(|(token, typ)| Living {
-        token: token.clone(),
-        typ,
-        refused_at: Timestamp::from_seconds(claims(token)["exp"].as_i64().unwrap()) + LEEWAY,
-    })
-}
-
 /// Two replicas, of which one has its clock ahead.
-struct Replicas {
-    both: [Provider; 2],
-    random: Random,
+pub(crate) struct Replicas {
+    pub(crate) both: [Provider; 2],
+    pub(crate) random: Random,
 }
 
 impl Replicas {
-    async fn start(db: TestDatabase) -> Self {
+    pub(crate) async fn start(db: TestDatabase) -> Self {
         let first = Provider::configured(db, |config| {
             // The least that is possible, where a mistake would show.
             config.keys.publish_before = 660;
@@ -119,93 +72,27 @@ impl Replicas {
         Self { both: [first, second], random: Random(88_172_645_463_325_252) }
     }
 
-    fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         self.both[0].clock.now()
     }
 
-    fn advance(&self, seconds: u64) {
+    pub(crate) fn advance(&self, seconds: u64) {
         self.both.iter().for_each(|replica| replica.advance(seconds));
     }
 
-    fn either(&mut self) -> &Provider {
+    pub(crate) fn either(&mut self) -> &Provider {
         &self.both[self.random.below(2) as usize]
     }
 
     /// Both tick, in either order.
-    async fn tick(&mut self) {
+    pub(crate) async fn tick(&mut self) {
         let first = self.random.below(2) as usize;
         key::tick(&self.both[first].app).await.unwrap();
         key::tick(&self.both[1 - first].app).await.unwrap();
     }
 }
 
-/// Every token that has not expired is verified by whoever holds a key set, and the expired are dropped.
-async fn verify_all(replicas: &mut Replicas, parties: &mut [Caching; 2], tokens: &mut Vec<Living>) -> usize {
-    let now = replicas.now();
-    tokens.retain(|token| now < token.refused_at);
-    for party in parties {
-        let from = replicas.random.below(2) as usize;
-        let keys = party.keys(&replicas.both[from], now).await;
-        for token in &*tokens {
-            if let Err(error) = keys.verify(&token.token, token.typ) {
-                panic!("at {now:?} a {} that is good until {:?} is refused: {error}", token.typ, token.refused_at);
-            }
-        }
-    }
-    tokens.len()
-}
-
 on_both_engines! {
-    /// Every six hours both replicas tick, and tokens are signed; they are verified right then by parties that fetched the key set just
-    /// before, and at random moments until the last second of their lives.
-    async fn a_year_of_rotations_leaves_no_token_unverifiable(db: TestDatabase) {
-        let mut replicas = Replicas::start(db).await;
-        let metadata = |metadata: &mut ClientMetadata| {
-            (metadata.access_token_lifetime, metadata.id_token_lifetime) = (Some(3_600), Some(3_600));
-        };
-        let client = replicas.both[0].client("app", metadata).await;
-        let user = replicas.both[0].user(&new_email()).await;
-        let mut browser = replicas.both[0].signed_in(&user).await;
-        let mut latest = replicas.both[0].tokens(&client, &mut browser, "openid offline_access").await;
-        let mut tokens = Vec::from(living(&latest));
-        let mut parties = [Caching::default(), Caching::default()];
-        let start = replicas.now();
-        let mut verified = 0;
-        for _ in 0..4 * 365 {
-            verified += verify_all(&mut replicas, &mut parties, &mut tokens).await;
-            replicas.tick().await;
-            let refreshed = replicas.either().refresh(&client, latest.refresh()).await;
-            latest = Tokens::from(&refreshed);
-            tokens.extend(living(&latest));
-            verified += verify_all(&mut replicas, &mut parties, &mut tokens).await;
-            let mut moments = [replicas.random.below(4_000), 599, 3_629, 3_690 + AHEAD.as_secs()];
-            moments.sort_unstable();
-            let mut passed = 0;
-            for moment in moments {
-                replicas.advance(moment - passed);
-                passed = moment;
-                replicas.tick().await;
-                verified += verify_all(&mut replicas, &mut parties, &mut tokens).await;
-            }
-            replicas.advance(6 * HOUR - passed);
-        }
-        assert_eq!(replicas.now().since(start), Duration::from_secs(365 * DAY));
-        assert!(verified > 10_000, "only {verified} verifications");
-        let provider = &replicas.both[0];
-        for alg in Algorithm::ALL {
-            // The first was overdue when the test began.
-            let rotations = events(provider, AuditKind::KeyActivated, alg).await;
-            assert_eq!(rotations.len(), 13, "one a month, and never twice: {rotations:?}");
-            for pair in rotations.windows(2) {
-                let apart = pair[1].at.since(pair[0].at) + AHEAD;
-                assert!((30 * DAY..=30 * DAY + 6 * HOUR).contains(&apart.as_secs()), "{apart:?}");
-            }
-            assert_eq!(events(provider, AuditKind::KeyCreated, alg).await.len(), 13);
-            assert_eq!(events(provider, AuditKind::KeyDeleted, alg).await.len(), 13);
-            assert_eq!(keys(provider).await.iter().filter(|key| key.alg == alg).count(), 2, "nothing old is left");
-        }
-    }
-
     async fn of_many_ticks_at_once_one_rotates(db: TestDatabase) {
         let mut replicas = Replicas::start(db).await;
         let before: Vec<SigningKey> = keys(&replicas.both[0]).await;

@@ -12,6 +12,7 @@ mod harness;
 mod house;
 mod key_clockwork;
 mod key_rewrap;
+mod key_year;
 mod layers;
 mod oidc;
 mod pages;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
 use super::catch_up::{end_of, since};
 use super::channel::{Event, Frame};
@@ -16,6 +16,10 @@ use crate::revocation::FOLLOW_EVERY;
 
 /// Batches are at least this far apart: what is revoked meanwhile is signed together.
 const BATCHES_APART: Duration = Duration::from_millis(100);
+
+/// A step that takes longer asks a database that says nothing any more: a firewall has forgotten the connection, say. It is given up, and
+/// the next one takes another connection. Nothing else would end it for a quarter of an hour.
+const LONGEST_STEP: Duration = Duration::from_secs(5);
 
 /// Publishes until `stop`: what was revoked at once, and a heartbeat at each `every`.
 pub async fn run(app: Arc<App>, stop: watch::Receiver<bool>) {
@@ -37,7 +41,7 @@ pub async fn run_every(app: Arc<App>, every: Duration, mut stop: watch::Receiver
             } => ticks.reset(),
             _ = stop.wait_for(|stop| *stop) => return,
         }
-        match step(&app).await {
+        match timeout(LONGEST_STEP, step(&app)).await.unwrap_or_else(|late| Err(late.into())) {
             Ok(published) => {
                 failed = false;
                 if published == Step::Entries {

@@ -39,7 +39,7 @@ on_both_engines! {
             let (client, revoked) = scene.token(1).await;
             let calls = Calls::begin(&scene.verifier, &[&revoked, &scene.kept]);
             calls.accepted(&[0, 1]).await;
-            let (since, gate) = (Instant::now(), &scene.cluster.gate);
+            let gate = &scene.cluster.gate;
             let mut at = 1;
             match fault {
                 Fault::Closed => gate.close(),
@@ -54,6 +54,8 @@ on_both_engines! {
                     gate.cut();
                 }
             }
+            // What had passed before may say so.
+            let since = Instant::now();
             scene.cluster.revoke(&client, &revoked, at).await;
             let answered = Instant::now();
             match fault {

@@ -100,8 +100,8 @@ async fn python_keeps_the_promise(options: &[&str]) {
     let (client, revoked) = scene.token(1).await;
     let (_, kept) = scene.token(1).await;
     server.answers(StatusCode::OK, &revoked, Instant::now()).await;
-    let since = Instant::now();
     scene.cluster.gate.stall();
+    let since = Instant::now();
     scene.cluster.revoke(&client, &revoked, 1).await;
     server.answers(StatusCode::SERVICE_UNAVAILABLE, &kept, since).await;
     scene.cluster.gate.go_on();

@@ -52,13 +52,14 @@ async fn a_provider_without_its_database_lets_receivers_notice() {
         let (_, revoked) = scene.token(1).await;
         let calls = Calls::begin(&scene.verifier, &[&revoked, &scene.kept]);
         calls.accepted(&[0, 1]).await;
-        let since = Instant::now();
         match fault {
             Database::ConnectionsEnded => end_connections(&url).await,
             Database::Down => gate.close(),
             Database::Unreachable => gate.stall(),
             Database::Forgotten => gate.forget(),
         }
+        // What was read before may be said yet.
+        let since = Instant::now();
         // It may meet a connection that has just been ended: then nothing is answered, and its client tries again.
         while let Err(error) = super::scene::revoke_by_hand(second, &revoked).await {
             assert!(since.elapsed() < crate::harness::process::PATIENCE, "{error}");

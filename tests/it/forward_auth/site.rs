@@ -1,7 +1,7 @@
 //! A site as docs/forward-auth.md has it: an app that believes its headers, nginx before it, the real `tessera forward-auth` beside it, and
 //! a provider on the other side of the gate.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
@@ -14,7 +14,7 @@ use tessera::lifecycle;
 use tessera::model::{Actor, Algorithm, Json, ScopeSet, User};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use tokio::time::interval;
+use tokio::time::{Instant, interval};
 
 use crate::harness::cluster::{API, Cluster};
 use crate::harness::engines::TestDatabase;

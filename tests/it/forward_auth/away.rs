@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use tessera::config::Config;
 use tokio::time::{interval, timeout};
 
@@ -97,6 +99,18 @@ async fn with_introspection_the_provider_is_asked_while_the_feed_is_away() {
     assert!(answer.challenge.contains("not active"), "{answer:?}");
     assert_eq!(site.with(&token).await.status, 200);
     assert_eq!(site.ask("/readyz", "").await.status, 503, "and all that without the feed");
+
+    // A provider that does not answer: 64 requests wait for it, and no more.
+    site.cluster.gate.stall();
+    let mut asked: FuturesUnordered<_> = (0..70).map(|_| site.ask("/verify", &token)).collect();
+    for _ in 0..6 {
+        let answer = asked.next().await.unwrap();
+        assert_eq!((answer.status, answer.retry_after.as_str()), (503, "1"), "there is no place to wait");
+    }
+    site.cluster.gate.go_on();
+    while let Some(answer) = asked.next().await {
+        assert_eq!(answer.status, 200, "it has waited for the provider");
+    }
 
     site.cluster.gate.close();
     let answer = site.with(&token).await;

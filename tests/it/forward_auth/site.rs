@@ -1,7 +1,7 @@
 //! A site as docs/forward-auth.md has it: an app that believes its headers, nginx before it, the real `tessera forward-auth` beside it, and
 //! a provider on the other side of the gate.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
@@ -14,7 +14,7 @@ use tessera::lifecycle;
 use tessera::model::{Actor, Algorithm, Json, ScopeSet, User};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use tokio::time::interval;
+use tokio::time::{Instant, interval};
 
 use crate::harness::cluster::{API, Cluster};
 use crate::harness::engines::TestDatabase;
@@ -162,7 +162,12 @@ impl Site {
 
     /// Asks the sidecar itself, as nginx does.
     pub async fn ask(&self, path: &str, token: &str) -> Answer {
-        get(&self.http, &format!("{}{path}", self.sidecar.origin), &[("authorization", &format!("Bearer {token}"))]).await
+        self.ask_with(path, &[("authorization", &format!("Bearer {token}"))]).await
+    }
+
+    /// `GET` past nginx, with these headers.
+    pub async fn ask_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        get(&self.http, &format!("{}{path}", self.sidecar.origin), headers).await
     }
 
     /// Waits until the sidecar says by this status whether it is ready.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tessera::config::Config;
-use tokio::time::{interval, timeout};
+use tokio::time::{Instant, interval, timeout};
 
 use super::as_configured;
 use super::site::Site;
@@ -44,12 +44,20 @@ async fn while_the_feed_is_away_nothing_passes_and_it_recovers_by_itself() {
         // Revoked while nobody here could hear of it.
         let unheard = site.token(&site.ada, "openid").await;
         site.cluster.revoke(&site.web, &unheard, 0).await;
+        let answered = Instant::now();
         match partition {
             "stalled" => site.cluster.gate.go_on(),
             _ => site.cluster.gate.open(site.cluster.replicas[0].address),
         }
         site.until(&token, 200).await;
-        assert_eq!(site.with(&unheard).await.status, 401, "{partition}: fresh again, it knows what it had missed");
+        // What was said on the way before the revocation, and comes through now, counts until it is a second old.
+        let before = answered.elapsed();
+        let (_, passed) = site.until(&unheard, 401).await;
+        let passed = passed.map(|passed| before + passed).unwrap_or_default();
+        assert!(
+            passed < LIMIT,
+            "{partition}: fresh again, it does not know what it had missed, {passed:?} after the provider's answer"
+        );
     }
 }
 
@@ -63,7 +71,7 @@ async fn it_starts_before_the_provider_and_stops_when_it_is_told() {
     site.sidecar.process.terminate();
     assert!(site.sidecar.process.ended().await.success());
     assert!(site.sidecar.process.log().iter().any(|line| line.contains("\"stopped\"")));
-    let answer = site.with(&token).await;
+    let answer = site.once(&token).await;
     assert_eq!((answer.status, answer.retry_after.as_str()), (503, "1"), "without forward-auth nothing passes");
     assert_eq!(site.get("/public/", &[]).await.status, 200);
 
@@ -71,7 +79,7 @@ async fn it_starts_before_the_provider_and_stops_when_it_is_told() {
     site.sidecar.start_again();
     site.wait_for_readyz(503).await;
     assert_eq!(site.ask("/healthz", "").await.status, 200);
-    assert_eq!(site.with(&token).await.status, 503);
+    assert_eq!(site.once(&token).await.status, 503);
     site.cluster.gate.open(site.cluster.replicas[0].address);
     site.wait_for_readyz(200).await;
     assert_eq!(site.with(&token).await.status, 200);
@@ -113,7 +121,7 @@ async fn with_introspection_the_provider_is_asked_while_the_feed_is_away() {
     }
 
     site.cluster.gate.close();
-    let answer = site.with(&token).await;
+    let answer = site.once(&token).await;
     assert_eq!((answer.status, answer.retry_after.as_str()), (503, "1"), "nobody can be asked");
     site.cluster.gate.open(site.cluster.replicas[0].address);
     assert_eq!(site.with(&token).await.status, 200);
@@ -121,8 +129,7 @@ async fn with_introspection_the_provider_is_asked_while_the_feed_is_away() {
     drop(stream);
     site.wait_for_readyz(200).await;
     assert_eq!(site.with(&token).await.status, 200);
-    let answer = site.with(&revoked).await;
-    assert!(answer.status == 401 && answer.challenge.contains("revoked by jti"), "from memory now: {answer:?}");
+    assert_eq!(site.with(&revoked).await.status, 401);
 }
 
 /// Follows the feed past the gate. The provider may need a moment to notice that whoever had the place is gone.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::index::{Index, Kind};
 use crate::keys::KeySet;
+use crate::refused::Refused;
 use crate::token::{MAX_LEEWAY, Token};
 
 /// A moment on both clocks.
@@ -56,8 +57,17 @@ impl State {
         }
     }
 
-    /// The name by which an entry refuses the token, if one does.
-    pub(crate) fn refuses(&self, token: &Token) -> Option<Kind> {
+    /// Whether the token, which ends `leeway` after its `exp`, is refused by an entry, or was by one that may be gone.
+    pub(crate) fn refuses(&self, token: &Token, leeway: Duration) -> Option<Refused> {
+        if let Some(kind) = self.entry_against(token) {
+            return Some(Refused::Revoked(kind));
+        }
+        // After the look-up: the horizon moves before anything is dropped, so that an entry that went meanwhile is noticed here.
+        let is_beyond = token.expires_at().saturating_add(leeway.as_secs()) <= self.freshness.horizon();
+        is_beyond.then_some(Refused::Expired)
+    }
+
+    fn entry_against(&self, token: &Token) -> Option<Kind> {
         let names = [
             (Kind::Jti, Some(token.jti())),
             (Kind::Sid, token.sid()),

@@ -140,12 +140,39 @@ impl Freshness {
     }
 
     pub(crate) fn is_fresh(&self, now: Duration, limit: Duration) -> bool {
-        !self.is_blind() && self.age(now).is_some_and(|age| age <= limit)
+        // In this order: a message's entries are in place, also those that make blind, before it moves what is known.
+        self.age(now).is_some_and(|age| age <= limit) && !self.is_blind()
     }
 
     /// The provider's time since 1970. Meaningful only while fresh.
     pub(crate) fn provider_time(&self, now: Duration) -> Duration {
         let millis = now.as_millis() as i128 + i128::from(self.provider_ahead.load(Ordering::Acquire));
         Duration::from_millis(u64::try_from(millis).unwrap_or(0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One thread takes in messages that make blind, the other asks meanwhile: it must not find both the new time and the old sight.
+    #[test]
+    fn is_never_fresh_between_what_makes_blind_and_what_makes_fresh() {
+        let receivers: Vec<Freshness> = (0..50_000).map(|_| Freshness::default()).collect();
+        let second = Duration::from_secs(1);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for freshness in &receivers {
+                    freshness.go_blind(u64::MAX);
+                    freshness.learn(second, 0, second);
+                }
+            });
+            for freshness in &receivers {
+                while freshness.age(second).is_none() {
+                    assert!(!freshness.is_fresh(second, second));
+                }
+            }
+        });
+        assert!(receivers.iter().all(|freshness| freshness.age(second).is_some() && !freshness.is_fresh(second, second)));
     }
 }

@@ -6,12 +6,13 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use arc_swap::ArcSwap;
 use axum::http::HeaderMap;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::client_cache::ClientCache;
 use crate::clock::{Clock, Timestamp};
@@ -31,6 +32,12 @@ use crate::root_secret::DerivedKeys;
 use crate::store::{Store, signing_keys};
 use crate::telemetry::Metrics;
 
+/// The keys are read every other second. Later than this something kept us from it, and they may have been changed long ago.
+const CONFIRMED_FOR: Duration = Duration::from_secs(10);
+
+/// A request waits no longer for them.
+const LONGEST_CONFIRMATION: Duration = Duration::from_secs(2);
+
 /// The provider, apart from its sockets.
 pub struct App {
     pub config: Config,
@@ -38,9 +45,15 @@ pub struct App {
     pub clock: Clock,
     pub store: Store,
     key_encryption_key: ArcSwap<KeyEncryptionKey>,
+    /// The key-encryption key's file could not be read the last time.
+    key_file_unread: AtomicBool,
     pub keyring: Keyring,
     /// Held while the signing keys are read: a slow reader must not put back what a quicker one has replaced.
     reading_keys: tokio::sync::Mutex<()>,
+    /// A moment, in microseconds, at which the keyring had the keys as they were stored.
+    keys_confirmed_at: AtomicI64,
+    /// Held by whoever reads the keys for all who want to know at the same time.
+    asking: tokio::sync::Mutex<Option<Asked>>,
     pub secrets: DerivedKeys,
     pub revocations: Revocations,
     pub feed: Feed,
@@ -52,6 +65,13 @@ pub struct App {
     pub draining: AtomicBool,
     pub documents: Documents,
     pub status_lists: StatusLists,
+}
+
+/// The keys were read because of requests.
+struct Asked {
+    at: Instant,
+    /// Whether they could be read; none if whoever began to went away.
+    outcome: Option<bool>,
 }
 
 /// The issuer identifier and what follows from it.
@@ -128,7 +148,10 @@ impl App {
             issuer,
             keyring: Keyring::new(KeySet::load(&[], &key_encryption_key)?),
             key_encryption_key: ArcSwap::from_pointee(key_encryption_key),
+            key_file_unread: AtomicBool::new(false),
             reading_keys: tokio::sync::Mutex::default(),
+            keys_confirmed_at: AtomicI64::new(i64::MIN),
+            asking: tokio::sync::Mutex::default(),
             secrets,
             feed: Feed::open(&store, &clock).await?,
             revocations,
@@ -162,13 +185,61 @@ impl App {
     /// As `reload_keys`.
     pub async fn read_keys(&self) -> anyhow::Result<Vec<SigningKey>> {
         let _turn = self.reading_keys.lock().await;
+        let now = self.now();
         let keys = signing_keys::all(&mut self.store.read().await?).await?;
         // After the keys: whoever seals anew writes the file first, so that it opens all that was read.
         self.follow_key_file(&keys);
         if !self.keyring.current().is_of(&keys) {
-            self.keyring.replace(KeySet::load(&keys, &self.key_encryption_key())?);
+            match KeySet::load(&keys, &self.key_encryption_key()) {
+                Ok(set) => self.keyring.replace(set),
+                Err(error) => {
+                    // What was in use stays so, but for a key that somebody has revoked: it must not sign or be published any longer.
+                    if let Some(rest) = self.keyring.current().without_revoked(&keys) {
+                        tracing::error!(
+                            "a signing key was revoked, and the others cannot be read: what signed under it signs no more"
+                        );
+                        self.keyring.replace(rest);
+                    }
+                    return Err(error.into());
+                }
+            }
         }
+        self.keys_confirmed_at.store(now.0, Ordering::Relaxed);
         Ok(keys)
+    }
+
+    /// As `reload_keys`, for requests that anybody can make: however many come at once, one reading that began after they came is shared, and
+    /// readings begin at least `apart`.
+    ///
+    /// # Errors
+    /// As `reload_keys`.
+    pub async fn reload_keys_together(&self, apart: Duration) -> anyhow::Result<()> {
+        let came = Instant::now();
+        let mut asked = self.asking.lock().await;
+        match &*asked {
+            Some(Asked { at, outcome: Some(true) }) if *at >= came => return Ok(()),
+            Some(Asked { at, outcome: Some(false) }) if *at >= came => bail!("the signing keys could not be read a moment ago"),
+            Some(Asked { at, .. }) => sleep_until(*at + apart).await,
+            None => {}
+        }
+        // Kept if we are dropped meanwhile: a request that is broken off has cost as much.
+        *asked = Some(Asked { at: Instant::now(), outcome: None });
+        let done = self.reload_keys().await;
+        if let Some(asked) = asked.as_mut() {
+            asked.outcome = Some(done.is_ok());
+        }
+        done
+    }
+
+    /// Reads the keys unless that was done a moment ago: a process that was stopped for hours, with its machine perhaps, has those of hours
+    /// ago until the next tick. `false` if they may be outdated. Costs nothing if they are not.
+    pub async fn confirm_keys(&self) -> bool {
+        let age = self.now().0.abs_diff(self.keys_confirmed_at.load(Ordering::Relaxed));
+        if u128::from(age) <= CONFIRMED_FOR.as_micros() {
+            return true;
+        }
+        let confirmed = timeout(LONGEST_CONFIRMATION, self.reload_keys_together(Duration::ZERO)).await;
+        confirmed.is_ok_and(|confirmed| confirmed.is_ok())
     }
 
     /// What seals and opens secrets in the database: as configured, or as the file had it when the keys were last read.
@@ -177,15 +248,30 @@ impl App {
     }
 
     /// `tessera key rewrap` may have put a new key into the file, and nothing must be sealed under the old one any more. A file that does not
-    /// open what is stored was changed by somebody else: what is in memory is then better than the file.
-    fn follow_key_file(&self, stored: &[SigningKey]) {
+    /// open what is stored was changed by somebody else: what is in memory is then better than the file. `stored`: the keys, read before this call
+    /// or where nobody else can write.
+    pub fn follow_key_file(&self, stored: &[SigningKey]) {
         let keys = &self.config.keys;
         if keys.master_key.is_some() {
             return;
         }
         let path = keys.master_key_path.display();
         let read = KeyEncryptionKey::read_again(&keys.master_key_path).map_err(Into::into);
-        let Ok(read) = read.and_then(|key| with_accepted(key, keys)) else { return };
+        let read = match read.and_then(|key| with_accepted(key, keys)) {
+            Ok(read) => read,
+            Err(error) => {
+                // Once: the keys are read every other second.
+                if !self.key_file_unread.swap(true, Ordering::Relaxed) {
+                    let error = format!("{error:#}");
+                    tracing::warn!(
+                        error,
+                        "the key-encryption key cannot be read again: mend the file before it is changed, and before the next start"
+                    );
+                }
+                return;
+            }
+        };
+        self.key_file_unread.store(false, Ordering::Relaxed);
         if read.is_same(&self.key_encryption_key.load()) {
             return;
         }
@@ -258,3 +344,6 @@ fn make_private(file: &Path) -> anyhow::Result<()> {
         made => made.map(drop).with_context(|| format!("cannot make the database {}", file.display())),
     }
 }
+
+#[cfg(test)]
+mod tests;

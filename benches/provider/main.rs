@@ -1,23 +1,28 @@
-//! `cargo bench`: what the provider costs, as ratios that hold on any machine. The real `tessera` runs as a process, on SQLite and,
-//! if `TESSERA_TEST_POSTGRES` and `TESSERA_TEST_REDIS` name servers (`benches/run` starts some), on those. Beside it, in the same
-//! run, are measured the raw signatures and password hashes, and an axum endpoint that does nothing.
+//! `cargo bench --bench provider`: what the provider costs, as ratios that hold on any machine. The real `tessera` runs as a process, on
+//! SQLite and, if `TESSERA_TEST_POSTGRES` and `TESSERA_TEST_REDIS` name servers (`benches/run` starts some), on those. Beside it, in the
+//! same run, are measured the raw signatures and password hashes, and an axum endpoint that does nothing.
 //!
-//!   cargo bench              every storage that there is
-//!   cargo bench -- sqlite    or `postgres`: only that one
+//!   cargo bench --bench provider              every storage that there is
+//!   cargo bench --bench provider -- sqlite    or `postgres`: only that one
 //!
 //! The exit code says whether everything could be measured, not whether the goals were reached.
 #![allow(clippy::disallowed_methods, reason = "a benchmark measures with Instant, waits, and reads its environment")]
 #![allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "figures for people")]
 
 mod empty;
+#[path = "../common/http.rs"]
 mod http;
+#[path = "../common/installation.rs"]
+#[allow(dead_code, reason = "the other benchmark uses the rest")]
 mod installation;
 mod load;
+#[path = "../common/process.rs"]
 mod process;
 mod raw;
 mod report;
 mod rounds;
 mod scenarios;
+mod setup;
 mod start;
 mod storm;
 
@@ -26,7 +31,7 @@ use std::thread::available_parallelism;
 
 use anyhow::{Context, Result, ensure};
 
-use installation::{Installation, Storage};
+use installation::Storage;
 use raw::Signers;
 use report::Report;
 
@@ -36,7 +41,7 @@ fn main() -> Result<()> {
     match (first.as_deref(), arguments.next()) {
         (Some(empty::ARGUMENT), Some(address)) => empty::serve(address.parse()?),
         (only, None) => tokio::runtime::Runtime::new()?.block_on(run(only)),
-        _ => anyhow::bail!("usage: cargo bench [-- sqlite|postgres]"),
+        _ => anyhow::bail!("usage: cargo bench --bench provider [-- sqlite|postgres]"),
     }
 }
 
@@ -53,18 +58,13 @@ async fn run(only: Option<&str>) -> Result<()> {
 
 fn storages(only: Option<&str>) -> Result<Vec<Storage>> {
     let wanted = |name| only.is_none_or(|only| only == name);
-    let server = |name| std::env::var(name).ok().filter(|url| !url.is_empty());
     let mut storages = Vec::new();
     if wanted("sqlite") {
         storages.push(Storage::Sqlite);
     }
     if wanted("postgres") {
-        match (server("TESSERA_TEST_POSTGRES"), server("TESSERA_TEST_REDIS")) {
-            (Some(postgres), Some(redis)) => {
-                storages.push(Storage::PostgresAndRedis { postgres: postgres.parse().context("TESSERA_TEST_POSTGRES")?, redis });
-            }
-            _ => eprintln!("left out: PostgreSQL and Redis are not configured (run benches/run)"),
-        }
+        let servers = Storage::servers()?;
+        storages.extend(servers.map(|(url, redis)| Storage::Postgres { url, redis: Some(redis) }));
     }
     ensure!(!storages.is_empty(), "nothing to measure: name sqlite or postgres, or neither");
     Ok(storages)
@@ -72,7 +72,7 @@ fn storages(only: Option<&str>) -> Result<Vec<Storage>> {
 
 async fn measure(storage: &Storage) -> Result<Report> {
     let cores = available_parallelism()?.get();
-    let installation = Installation::make(storage).await?;
+    let installation = setup::installation(storage).await?;
     let start = start::measure(&installation).await?;
     let logs = tempfile::tempdir()?;
     let empty = empty::start(&logs.path().join("log"))?;

@@ -9,8 +9,9 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
 
 use crate::http::{self, Connection};
-use crate::installation::{ACCOUNTS, PASSWORD, REDIRECT_URI, SECRET, email};
+use crate::installation::{REDIRECT_URI, SECRET};
 use crate::load::{self, Script};
+use crate::setup::{ACCOUNTS, PASSWORD, email};
 
 /// Connections of a scenario.
 pub const CONNECTIONS: usize = 16;

@@ -156,6 +156,8 @@ fn in_words(error: BuildError, issuer: &str) -> anyhow::Error {
 mod tests {
     use super::*;
 
+    type Variables<'a> = &'a [(&'a str, &'a str)];
+
     #[test]
     fn the_secret_comes_from_the_environment_or_a_file() {
         let folder = tempfile::tempdir().unwrap();
@@ -165,7 +167,7 @@ mod tests {
         };
         let (good, empty) = (file("good", "s3cret \r\n"), file("empty", "\n"));
         let gone = folder.path().join("gone").display().to_string();
-        let table: [(&[(&str, &str)], Result<&str, &str>); 8] = [
+        let table: [(Variables<'_>, Result<&str, &str>); 8] = [
             (&[(SECRET, "s3cret")], Ok("s3cret")),
             (&[(SECRET, "s3cret"), (SECRET_FILE, ""), ("TESSERA_ISSUER", "https://id.example")], Ok("s3cret")),
             (&[(SECRET_FILE, &good)], Ok("s3cret ")),

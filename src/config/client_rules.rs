@@ -14,6 +14,11 @@ pub const STANDARD_SCOPES: &[&str] = &["openid", "profile", "email", "phone", "a
 /// Members of a JWK that make it a private or a symmetric key (RFC 7518 §6).
 const PRIVATE_MEMBERS: &[&str] = &["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
+/// The most audiences of a client, and the most bytes of one: a message of the revocation feed names all of them and has room for 48 KB of
+/// such, with a quotation mark or backslash taking two.
+pub const MOST_AUDIENCES: usize = 64;
+pub const LONGEST_AUDIENCE: usize = 255;
+
 /// Checks a client by the rules of OpenID Connect Registration 1.0 §2, RFC 9700 and this provider. `has_secret`: whether it has,
 /// or is about to get, a `client_secret`.
 ///
@@ -134,8 +139,13 @@ fn scope_and_audiences(metadata: &ClientMetadata, custom_scopes: &[CustomScope],
         refuse_if(!known, what, broken);
     }
     for (name, audiences) in [("audiences", &metadata.audiences), ("resource_server_for", &metadata.resource_server_for)] {
-        let wrong = audiences.iter().any(|audience| audience.is_empty() || !audience.bytes().all(|b| b.is_ascii_graphic()));
-        refuse_if(wrong, format!("{name}: must be URIs or words of printable ASCII without spaces"), broken);
+        let right = |audience: &String| {
+            (1..=LONGEST_AUDIENCE).contains(&audience.len()) && audience.bytes().all(|b| b.is_ascii_graphic())
+        };
+        let wrong = !audiences.iter().all(right);
+        let what = format!("{name}: must be URIs or words of 1 to {LONGEST_AUDIENCE} printable ASCII characters without spaces");
+        refuse_if(wrong, what, broken);
+        refuse_if(audiences.len() > MOST_AUDIENCES, format!("{name}: must be {MOST_AUDIENCES} at most"), broken);
     }
 }
 
@@ -185,7 +195,7 @@ mod tests {
     #[test]
     fn each_rule_is_reported_by_its_key() {
         type Change = fn(&mut ClientMetadata);
-        let rules: [(&str, bool, Change); 17] = [
+        let rules: [(&str, bool, Change); 19] = [
             ("client_secret", false, |_| {}),
             ("client_secret", true, |app| app.token_endpoint_auth_method = AuthMethod::None),
             ("client_name", true, |app| app.client_name = Some(" ".to_owned())),
@@ -207,6 +217,8 @@ mod tests {
             ("logo_uri", true, |app| app.logo_uri = Some("javascript:alert(1)".to_owned())),
             ("scope", true, |app| app.scope = ScopeSet::from("openid invoices".to_owned())),
             ("audiences", true, |app| app.audiences.push("two words".to_owned())),
+            ("audiences", true, |app| app.audiences.push("a".repeat(LONGEST_AUDIENCE + 1))),
+            ("resource_server_for", true, |app| app.resource_server_for = vec!["a".to_owned(); MOST_AUDIENCES + 1]),
             ("access_token_lifetime", true, |app| app.access_token_lifetime = Some(299)),
             ("refresh_token_lifetime", true, |app| app.refresh_token_lifetime = Some(1)),
         ];

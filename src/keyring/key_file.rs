@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, chown};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -13,6 +13,9 @@ use crate::model::secret::new_id;
 
 /// Longer than any file that could hold two keys: what else the path names is not read into memory.
 const MAX_FILE_BYTES: usize = 1024;
+
+/// How the name of a file begins that is not yet, or no more, the one at the path.
+const TEMPORARY: &str = ".master-key-";
 
 impl KeyEncryptionKey {
     /// The key from the file at `path`: its first line; a second line holds a key that only opens. If there is no such file, makes a new
@@ -62,15 +65,18 @@ impl KeyEncryptionKey {
         Self::read(file, path)
     }
 
-    /// Writes this key to the file at `path`, in place of what is there. The file is replaced as a whole: whenever the machine stops,
-    /// there is the old one or the new one.
+    /// Writes this key to the file at `path`, in place of the one that is there, for the same owner. The file is replaced as a whole: whenever
+    /// the machine stops, there is the old one or the new one. Hold `lock_file` meanwhile.
     ///
     /// # Errors
-    /// If it cannot be written.
+    /// If there is no file, if it belongs to somebody else (and we are not root), or if it cannot be written.
     pub fn write(&self, path: &Path) -> Result<(), KekError> {
         let folder = folder_of(path);
         let temporary = temporary_in(folder);
-        let written = write_new(&temporary, self.file_text().as_bytes())
+        let written = remove_leftovers(folder)
+            .and_then(|()| write_new(&temporary, self.file_text().as_bytes()))
+            // Root runs the command, and the service, which is somebody else, is to read the file.
+            .and_then(|()| give_to_owner_of(path, &temporary))
             .and_then(|()| fs::rename(&temporary, path))
             .and_then(|()| File::open(folder)?.sync_all());
         written.map_err(|source| {
@@ -115,7 +121,26 @@ fn folder_of(path: &Path) -> &Path {
 }
 
 fn temporary_in(folder: &Path) -> PathBuf {
-    folder.join(format!(".master-key-{}", new_id()))
+    folder.join(format!("{TEMPORARY}{}", new_id()))
+}
+
+/// Removes what a process left that was stopped while it wrote: keys are in there, also those that are to be forgotten.
+fn remove_leftovers(folder: &Path) -> std::io::Result<()> {
+    for file in fs::read_dir(folder)? {
+        let file = file?;
+        if file.file_name().as_encoded_bytes().starts_with(TEMPORARY.as_bytes()) {
+            fs::remove_file(file.path())?;
+        }
+    }
+    Ok(())
+}
+
+fn give_to_owner_of(path: &Path, ours: &Path) -> std::io::Result<()> {
+    let (owner, our) = (fs::metadata(path)?, fs::metadata(ours)?);
+    match owner.uid() == our.uid() {
+        true => Ok(()),
+        false => chown(ours, Some(owner.uid()), Some(owner.gid())),
+    }
 }
 
 /// Writes `key` under a temporary name and links it to `path`, so that a whole file appears there at once, and only if there was none.
@@ -138,7 +163,11 @@ fn create(path: &Path, key: &KeyEncryptionKey) -> std::io::Result<()> {
         },
         Ok(()) => Ok(()),
     };
-    fs::remove_file(&temporary)?;
+    match fs::remove_file(&temporary) {
+        // Somebody made the file and changes the key already.
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        removed => removed?,
+    }
     linked?;
     // The name must survive a power failure before anything is sealed under the key.
     File::open(folder)?.sync_all()
@@ -226,11 +255,30 @@ mod tests {
         assert!(KeyEncryptionKey::read_again(&path).unwrap().is_same(&both.alone()));
         assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 1);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file stays");
+        fs::write(folder.path().join(".master-key-left"), "both keys, by a process that was stopped").unwrap();
+        both.write(&path).unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nor one from before");
         let held = KeyEncryptionKey::lock_file(&path).unwrap();
         assert!(KeyEncryptionKey::lock_file(&path).is_err(), "one at a time");
         drop(held);
         KeyEncryptionKey::lock_file(&path).unwrap();
         assert!(both.write(&folder.path().join("missing/master.key")).is_err());
         assert!(KeyEncryptionKey::read_again(&folder.path().join("missing")).is_err(), "nothing is made");
+    }
+
+    /// The service is not who runs the command. Only root can bring this about; for anybody else the file is theirs before and after.
+    #[test]
+    fn a_file_keeps_its_owner() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("master.key");
+        let key = KeyEncryptionKey::read_or_create(&path).unwrap();
+        let ours = fs::metadata(&path).unwrap().uid();
+        let given = chown(&path, Some(65_534), Some(65_534));
+        assert_eq!(given.is_ok(), ours == 0, "{given:?}");
+        let before = fs::metadata(&path).unwrap();
+        key.write(&path).unwrap();
+        let after = fs::metadata(&path).unwrap();
+        assert_ne!(after.ino(), before.ino(), "it was replaced");
+        assert_eq!((after.uid(), after.gid(), after.mode() & 0o777), (before.uid(), before.gid(), 0o600));
     }
 }

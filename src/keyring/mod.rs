@@ -58,6 +58,7 @@ impl Keyring {
 }
 
 /// Every key that is not revoked, parsed once, and what follows from them.
+#[derive(Clone)]
 pub struct KeySet {
     /// The active key of each algorithm.
     rs256: Option<TokenSigner>,
@@ -126,10 +127,39 @@ impl KeySet {
             }
             published.push(Value::Object(jwk));
         }
-        set.jwks = json!({ "keys": published }).to_string().into();
-        let digest = URL_SAFE_NO_PAD.encode(Sha256::digest(&set.jwks));
-        set.etag = HeaderValue::try_from(format!("\"{digest}\"")).unwrap_or(set.etag);
+        set.publish(published);
         Ok(set)
+    }
+
+    /// These keys without those that `now_stored` calls revoked, for when `now_stored` cannot be loaded: what a key revoked elsewhere signs is
+    /// refused, and nobody is to learn it from the JWKS. `None` if that changes nothing. An algorithm may have no key that signs then.
+    pub fn without_revoked(&self, now_stored: &[SigningKey]) -> Option<KeySet> {
+        let revoked = |kid: &str| now_stored.iter().any(|key| key.kid == kid && key.state == KeyState::Revoked);
+        let mut set = self.clone();
+        for key in set.stored.iter_mut().filter(|key| key.state != KeyState::Revoked && revoked(&key.kid)) {
+            key.state = KeyState::Revoked;
+            set.public.remove(&key.kid);
+        }
+        if set.is_of(&self.stored) {
+            return None;
+        }
+        for slot in [&mut set.rs256, &mut set.es256] {
+            slot.take_if(|signer| revoked(signer.kid()));
+        }
+        // Damaged it cannot be, we wrote it; if it were, publishing nothing would be right.
+        let published = strict_json::object(&self.jwks).ok().and_then(|mut jwks| jwks.remove("keys"));
+        let mut published = published.and_then(|keys| keys.as_array().cloned()).unwrap_or_default();
+        published.retain(|jwk| !jwk.get("kid").and_then(Value::as_str).is_some_and(revoked));
+        set.publish(published);
+        Some(set)
+    }
+
+    fn publish(&mut self, jwks: Vec<Value>) {
+        self.jwks = json!({ "keys": jwks }).to_string().into();
+        let digest = URL_SAFE_NO_PAD.encode(Sha256::digest(&self.jwks));
+        if let Ok(etag) = HeaderValue::try_from(format!("\"{digest}\"")) {
+            self.etag = etag;
+        }
     }
 
     /// A signed token: a compact JWS with the header `{"typ","alg","kid"}`, under the active key of `alg`.

@@ -16,6 +16,7 @@ const USUAL_CLAIMS_BYTES: usize = 1024;
 const MAX_SIGNATURE_CHARS: usize = 343;
 
 /// A parsed private key and the encoded headers of its tokens.
+#[derive(Clone)]
 pub(super) struct TokenSigner {
     kid: String,
     alg: Algorithm,

@@ -6,8 +6,8 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-/// Deeper than any claim we know of.
-pub(super) const MAX_DEPTH: usize = 16;
+/// Deeper than any claim we know of. As docs/revocation-feed.md has it for resource servers: what they accept, we must be able to revoke.
+pub(super) const MAX_DEPTH: usize = 32;
 
 /// Parses one JSON object.
 ///

@@ -14,9 +14,10 @@ use crate::model::Algorithm;
 const MAX_JWKS_BYTES: usize = 64 * 1024;
 
 /// Public keys by `kid`, each pinned to one algorithm (RFC 8725 §3.1).
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct PublicKeys(HashMap<String, PublicKey>);
 
+#[derive(Clone)]
 struct PublicKey {
     alg: Algorithm,
     verifier: Box<dyn JwsVerifier>,
@@ -74,6 +75,10 @@ impl PublicKeys {
             None => Ok(()),
             Some(_) => Err("another key has the same `kid`".to_owned()),
         }
+    }
+
+    pub(super) fn remove(&mut self, kid: &str) {
+        self.0.remove(kid);
     }
 
     /// Whether a key with this `kid` is here: if not, a resource server may fetch the JWK set anew.

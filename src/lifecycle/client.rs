@@ -14,7 +14,13 @@ use crate::revocation;
 use crate::store::{StoreError, Tx, clients};
 
 /// How far the clocks of two replicas may differ (docs/operating.md). Tokens of a person fall by `sid` as well, those of a client only by `iat`.
-const CLOCKS_DIFFER: Duration = Duration::from_secs(2);
+pub const CLOCKS_DIFFER: Duration = Duration::from_secs(2);
+
+/// How much later than a change the tokens of a client are cut off.
+const AHEAD: Duration = client_cache::FRESH_FOR.saturating_add(CLOCKS_DIFFER);
+
+/// The furthest in the future that a cut-off is set, by the clock that set it: cut-offs are whole seconds.
+pub const FURTHEST_CUT_OFF: Duration = AHEAD.saturating_add(Duration::from_secs(1));
 
 /// Registers a client. Gives its secret, if its authentication method has one: it is not to be had again.
 pub async fn create(app: &App, actor: &Actor, id: &str, metadata: ClientMetadata) -> Result<Option<Secret>, StoreError> {
@@ -163,7 +169,7 @@ fn new_client(app: &App, id: &str, metadata: ClientMetadata, secret: Option<&Sec
 async fn commit_with_cut_off(app: &App, mut tx: Tx, id: &str) -> Result<(), StoreError> {
     loop {
         let now = app.now();
-        let moment = now + client_cache::FRESH_FOR + CLOCKS_DIFFER;
+        let moment = now + AHEAD;
         clients::set_tokens_not_before(&mut tx, id, moment.seconds_rounded_up(), now).await?;
         app.revocations.commit(tx, vec![revocation::client(id, moment)]).await?;
         if app.now() + client_cache::FRESH_FOR <= moment {

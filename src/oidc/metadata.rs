@@ -17,6 +17,7 @@ use crate::oidc::mint;
 
 /// Resource servers may keep the key set for ten minutes: `lifecycle::key::JWKS_MAX_AGE`.
 const CACHE: HeaderValue = HeaderValue::from_static("public, max-age=600");
+const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// The prepared documents.
@@ -39,12 +40,14 @@ pub async fn provider(State(app): State<Arc<App>>) -> Response {
 
 /// `GET /jwks` (RFC 7517 §5).
 pub async fn jwks(State(app): State<Arc<App>>, request: Request) -> Response {
+    // Keys that may be outdated are better than none, but nobody is to keep them: one may have been revoked.
+    let cache = if app.confirm_keys().await { CACHE } else { NO_CACHE };
     let keys = app.keyring.current();
     let etag = keys.etag();
     if request.headers().get(IF_NONE_MATCH).is_some_and(|known| known == etag) {
-        return (StatusCode::NOT_MODIFIED, [(ETAG, etag.clone()), (CACHE_CONTROL, CACHE)]).into_response();
+        return (StatusCode::NOT_MODIFIED, [(ETAG, etag.clone()), (CACHE_CONTROL, cache)]).into_response();
     }
-    ([(CONTENT_TYPE, JSON), (CACHE_CONTROL, CACHE), (ETAG, etag.clone())], keys.jwks()).into_response()
+    ([(CONTENT_TYPE, JSON), (CACHE_CONTROL, cache), (ETAG, etag.clone())], keys.jwks()).into_response()
 }
 
 /// Exactly what works (RFC 8414 §2).

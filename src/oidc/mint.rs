@@ -9,6 +9,7 @@ use crate::app::App;
 use crate::clock::Timestamp;
 use crate::error::{ErrorCode, OAuthError};
 use crate::keyring::{self, KeyError};
+use crate::lifecycle::client::{CLOCKS_DIFFER, FURTHEST_CUT_OFF};
 use crate::model::{Client, ScopeSet, StatusListEntry, StatusReference, User, access_token_audience};
 use crate::oidc::{claims, status_list};
 use crate::revocation::wait_to_mint;
@@ -20,8 +21,8 @@ pub const ID_TOKEN_TYPE: &str = "JWT";
 /// `acr` of a sign-in by password alone.
 pub const ACR_PASSWORD: &str = "urn:tessera:acr:password";
 
-/// A replica's clock may be off by a little; a request waits no longer than this for a cut-off.
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// A request waits no longer than this for a cut-off: the furthest that one is set, by a clock that may be ahead of ours.
+const LONGEST_WAIT: Duration = FURTHEST_CUT_OFF.saturating_add(CLOCKS_DIFFER);
 
 /// The person for whom a token is made, and how they signed in.
 pub struct Subject<'a> {

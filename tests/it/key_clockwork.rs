@@ -211,6 +211,37 @@ on_both_engines! {
         }
     }
 
+    /// A key is revoked elsewhere, and the keys as they are stored now cannot be loaded: it is used no more all the same.
+    async fn a_revoked_key_goes_even_if_another_is_damaged(db: TestDatabase) {
+        let replicas = Replicas::start(db).await;
+        let [first, second] = &replicas.both;
+        let revoked = one(first, Algorithm::Es256, KeyState::Active).await;
+        let mut stored = keys(first).await;
+        let damaged = stored.swap_remove(stored.iter().position(|key| key.kid != revoked).unwrap());
+        let reseal = async |from: &str, to: &str| {
+            let mut tx = first.app.store.begin().await.unwrap();
+            assert!(signing_keys::reseal(&mut tx, &damaged.kid, from, to).await.unwrap());
+            tx.commit().await.unwrap();
+        };
+        reseal(&damaged.private_jwe, "damaged").await;
+        let halfway = key::revoke(&first.app, &Actor::operator(), &revoked).await;
+        assert!(halfway.is_err(), "the revocation holds, and what should follow it fails");
+        assert!(second.get("/jwks").await.body.contains(&revoked));
+        for _ in 0..2 {
+            assert!(second.app.reload_keys().await.is_err());
+            let left = second.app.keyring.current();
+            assert!(!second.get("/jwks").await.body.contains(&revoked) && second.get("/jwks").await.body.contains(&damaged.kid));
+            assert_eq!(left.active_kid(Algorithm::Es256), None);
+            assert!(left.sign(Algorithm::Es256, "JWT", &serde_json::json!({})).is_err());
+            let other = left.sign(Algorithm::Rs256, "JWT", &serde_json::json!({})).unwrap();
+            assert!(left.verify(&other, "JWT").is_ok());
+        }
+        reseal("damaged", &damaged.private_jwe).await;
+        second.app.reload_keys().await.unwrap();
+        let now = second.app.keyring.current();
+        assert!(now.active_kid(Algorithm::Es256).is_some_and(|kid| kid != revoked), "the successor signs");
+    }
+
     /// Readers that overtake each other never bring a revoked key back.
     async fn a_revoked_key_does_not_come_back(db: TestDatabase) {
         let replicas = Replicas::start(db).await;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::index::{Index, Kind};
 use crate::keys::KeySet;
+use crate::refused::Refused;
 use crate::token::{MAX_LEEWAY, Token};
 
 /// A moment on both clocks.
@@ -56,8 +57,17 @@ impl State {
         }
     }
 
-    /// The name by which an entry refuses the token, if one does.
-    pub(crate) fn refuses(&self, token: &Token) -> Option<Kind> {
+    /// Whether the token, which ends `leeway` after its `exp`, is refused by an entry, or was by one that may be gone.
+    pub(crate) fn refuses(&self, token: &Token, leeway: Duration) -> Option<Refused> {
+        if let Some(kind) = self.entry_against(token) {
+            return Some(Refused::Revoked(kind));
+        }
+        // After the look-up: the horizon moves before anything is dropped, so that an entry that went meanwhile is noticed here.
+        let is_beyond = token.expires_at().saturating_add(leeway.as_secs()) <= self.freshness.horizon();
+        is_beyond.then_some(Refused::Expired)
+    }
+
+    fn entry_against(&self, token: &Token) -> Option<Kind> {
         let names = [
             (Kind::Jti, Some(token.jti())),
             (Kind::Sid, token.sid()),
@@ -130,12 +140,39 @@ impl Freshness {
     }
 
     pub(crate) fn is_fresh(&self, now: Duration, limit: Duration) -> bool {
-        !self.is_blind() && self.age(now).is_some_and(|age| age <= limit)
+        // In this order: a message's entries are in place, also those that make blind, before it moves what is known.
+        self.age(now).is_some_and(|age| age <= limit) && !self.is_blind()
     }
 
     /// The provider's time since 1970. Meaningful only while fresh.
     pub(crate) fn provider_time(&self, now: Duration) -> Duration {
         let millis = now.as_millis() as i128 + i128::from(self.provider_ahead.load(Ordering::Acquire));
         Duration::from_millis(u64::try_from(millis).unwrap_or(0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One thread takes in messages that make blind, the other asks meanwhile: it must not find both the new time and the old sight.
+    #[test]
+    fn is_never_fresh_between_what_makes_blind_and_what_makes_fresh() {
+        let receivers: Vec<Freshness> = (0..50_000).map(|_| Freshness::default()).collect();
+        let second = Duration::from_secs(1);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for freshness in &receivers {
+                    freshness.go_blind(u64::MAX);
+                    freshness.learn(second, 0, second);
+                }
+            });
+            for freshness in &receivers {
+                while freshness.age(second).is_none() {
+                    assert!(!freshness.is_fresh(second, second));
+                }
+            }
+        });
+        assert!(receivers.iter().all(|freshness| freshness.age(second).is_some() && !freshness.is_fresh(second, second)));
     }
 }

@@ -116,9 +116,10 @@ impl Verifier {
         if fresh {
             return Ok(checked);
         }
-        match self.0.shared.provider.introspect(token).await {
+        let Shared { provider, state, rules, .. } = &*self.0.shared;
+        match provider.introspect(token).await {
             // An entry may have come while the provider was asked.
-            Ok(true) => self.0.shared.state.refuses(&checked).map_or(Ok(checked), |kind| Err(Refused::Revoked(kind))),
+            Ok(true) => state.refuses(&checked, rules.leeway).map_or(Ok(checked), Err),
             Ok(false) => Err(Refused::Inactive),
             Err(error) => {
                 tracing::warn!(%error, "cannot ask the introspection endpoint");
@@ -153,12 +154,8 @@ impl Verifier {
             return Err(Refused::Unavailable);
         }
         let token = token::check(jws, rules, &keys, time)?;
-        // What would refuse it may have been dropped, whatever the time is now.
-        if token.expires_at() + rules.leeway.as_secs() <= state.freshness.horizon() {
-            return Err(Refused::Expired);
-        }
-        match state.refuses(&token) {
-            Some(kind) => Err(Refused::Revoked(kind)),
+        match state.refuses(&token, rules.leeway) {
+            Some(refused) => Err(refused),
             None => Ok(Checked { token, fresh: fresh || !follows_feed }),
         }
     }

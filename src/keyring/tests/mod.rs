@@ -238,3 +238,15 @@ fn claims_are_checked_apart_from_the_signature() {
     assert_eq!(check_claims(&verified.claims, &at(NOW)), Ok(()));
     assert_eq!(check_claims(&verified.claims, &at(NOW + Duration::from_secs(630))), Err(ClaimError::Expired));
 }
+
+/// A token that resource servers accept must be one that we can revoke: they take claims as deep as this.
+#[test]
+fn what_is_minted_is_verified_however_deep() {
+    for depth in [1, 16, 17, 31] {
+        let custom =
+            (0..depth).fold(json!("leaf"), |inner, level| if level % 2 == 0 { json!([inner]) } else { json!({ "a": inner }) });
+        let claims = json!({ "custom": custom });
+        let token = KEYS.sign(Algorithm::Es256, "at+jwt", &claims).unwrap();
+        assert_eq!(Value::Object(KEYS.verify(&token, "at+jwt").unwrap().claims), claims, "{depth}");
+    }
+}

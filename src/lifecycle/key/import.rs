@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::plan::in_state;
-use super::{ATTEMPTS, make_missing, subject};
+use super::{ATTEMPTS, insert, make_missing, subject};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::keyring::{self, ImportedKey};
@@ -77,10 +77,8 @@ async fn add(app: &App, actor: &Actor, key: &SigningKey, instead_of: Option<&str
     if !made_room {
         return Ok(false);
     }
-    match signing_keys::insert(&mut tx, key).await {
-        Ok(()) => {}
-        Err(error) if error.is_unique_violation() => return Ok(false),
-        Err(error) => return Err(error.into()),
+    if !insert(app, &mut tx, key).await? {
+        return Ok(false);
     }
     let mut words = Map::from_iter([("alg".to_owned(), Value::from(key.alg.as_str()))]);
     words.insert("state".to_owned(), serde_json::to_value(key.state)?);

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::plan::in_state;
-use super::{ATTEMPTS, generate, make_missing, subject};
+use super::{ATTEMPTS, generate, insert, make_missing, subject};
 use crate::app::App;
 use crate::lifecycle::record;
 use crate::model::{Actor, AuditKind, KeyState, SigningKey};
@@ -50,11 +50,10 @@ async fn revoke_in_state(app: &App, actor: &Actor, key: &SigningKey, keys: &[Sig
         words.insert("activated".to_owned(), successor.kid.as_str().into());
     }
     if let Some(replacement) = &replacement {
-        match signing_keys::insert(&mut tx, replacement).await {
-            Ok(()) => words.insert("created".to_owned(), replacement.kid.as_str().into()),
-            Err(error) if error.is_unique_violation() => return Ok(false),
-            Err(error) => return Err(error.into()),
-        };
+        if !insert(app, &mut tx, replacement).await? {
+            return Ok(false);
+        }
+        words.insert("created".to_owned(), replacement.kid.as_str().into());
     }
     record(&mut tx, actor, AuditKind::KeyRevoked, subject(&key.kid), words, now).await?;
     app.revocations.commit(tx, vec![revocation::key(&key.kid, now)]).await?;

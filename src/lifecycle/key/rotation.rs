@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::plan::{Settings, Step, in_state, missing, plan};
-use super::{JWKS_MAX_AGE, clockwork, generate, subject};
+use super::{JWKS_MAX_AGE, clockwork, generate, insert, subject};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::config::REPLICAS_DIFFER;
@@ -77,10 +77,8 @@ async fn perform(app: &App, actor: &Actor, step: &Step) -> anyhow::Result<bool> 
         Step::Create { alg, state } => {
             let key = generate(app, *alg, *state).await?;
             let mut tx = app.store.begin().await?;
-            match signing_keys::insert(&mut tx, &key).await {
-                Ok(()) => {}
-                Err(error) if error.is_unique_violation() => return Ok(false),
-                Err(error) => return Err(error.into()),
+            if !insert(app, &mut tx, &key).await? {
+                return Ok(false);
             }
             record(&mut tx, actor, AuditKind::KeyCreated, subject(&key.kid), detail("alg", alg.as_str()), now).await?;
             tx.commit().await?;

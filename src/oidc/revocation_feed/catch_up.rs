@@ -13,7 +13,7 @@ use axum::body::Bytes;
 use super::channel::Channel;
 use super::message::{Message, Room, concerns, log_name};
 use super::request::{Cursor, unavailable};
-use super::{At, Look, PORTION, look};
+use super::{At, Look, PORTION, in_time, look};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::error::OAuthError;
@@ -68,6 +68,8 @@ pub(super) async fn next(
     after: Option<&Cursor>,
     nonce: Option<&str>,
 ) -> Result<Piece, OAuthError> {
+    // Never closed, so there is always a turn. Those of one channel wait for each other first, not where others do.
+    let _turn_in_channel = channel.catching_up.acquire().await;
     let (look, from, entries) = read(app, channel, after).await.map_err(unavailable)?;
     let mut room = Room::new();
     if entries.len() > FEW || !entries.iter().all(|entry| room.takes(entry)) {
@@ -90,16 +92,19 @@ pub(super) async fn next(
 }
 
 /// Looks at the log, and reads what comes after the cursor: from the beginning if the cursor means nothing in this log.
-async fn read(app: &App, channel: &Channel, after: Option<&Cursor>) -> Result<(Look, i64, Vec<Revocation>), StoreError> {
-    // Never closed, so there is always a turn. The clock is asked afterwards: the wait may be long.
+async fn read(app: &App, channel: &Channel, after: Option<&Cursor>) -> anyhow::Result<(Look, i64, Vec<Revocation>)> {
+    // The clock is asked afterwards: the wait may be long.
     let _turn = app.feed.reading.acquire().await;
     let at = app.feed.clock_name.now(&app.clock);
     let now = at.moment;
-    let mut conn = app.store.read().await?;
-    let look = look(app, &mut conn, at).await?.named_for(channel);
-    let from = after.filter(|cursor| *cursor.log == *look.log && cursor.seq <= look.last).map_or(0, |cursor| cursor.seq);
-    let entries = since(&mut conn, from, now, FEW + 1).await?;
-    Ok((look, from, entries))
+    let read = async {
+        let mut conn = app.store.read().await?;
+        let look = look(app, &mut conn, at).await?.named_for(channel);
+        let from = after.filter(|cursor| *cursor.log == *look.log && cursor.seq <= look.last).map_or(0, |cursor| cursor.seq);
+        let entries = since(&mut conn, from, now, FEW + 1).await?;
+        Ok::<_, StoreError>((look, from, entries))
+    };
+    in_time(read).await
 }
 
 pub(super) async fn since(conn: &mut Conn, seq: i64, now: Timestamp, limit: usize) -> Result<Vec<Revocation>, StoreError> {
@@ -129,7 +134,7 @@ async fn portion_after(app: &Arc<App>, channel: &Channel, look: Look, from: i64)
     if let Some(portion) = kept() {
         return Ok(piece(portion));
     }
-    let (seq, entries) = read_portion(app, channel, &look, from).await.map_err(unavailable)?;
+    let (seq, entries) = in_time(read_portion(app, channel, &look, from)).await.map_err(unavailable)?;
     let (audiences, log) = (Arc::clone(&channel.audiences), Arc::clone(&look.log));
     let message = Message { audiences, log, from, seq, at: None, nonce: None, entries: Arc::new(entries) };
     let jws = message.sign(&app.issuer.url, Arc::clone(&keys), app.now()).await.map_err(OAuthError::internal)?;

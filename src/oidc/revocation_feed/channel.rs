@@ -27,8 +27,9 @@ const CROWD: usize = 256;
 const MOMENT: Duration = Duration::from_millis(1);
 
 /// So many receivers read at once what they lack. When thousands come at the same moment, the database's other connections are left
-/// to the requests that need them, and to `follow`.
-const READ_AT_ONCE: usize = 2;
+/// to the requests that need them, and to `follow`. Of one channel fewer: a resource server that asks again and again delays itself, not others.
+const READ_AT_ONCE: usize = 3;
+const READ_AT_ONCE_IN_CHANNEL: usize = 2;
 
 /// When to come back after a refusal: soon, since another replica may have room.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -68,6 +69,8 @@ pub(super) struct Channel {
     crowds: Mutex<Vec<broadcast::Sender<Arc<Frame>>>>,
     /// Signed messages for those who come with much to catch up on.
     pub portions: Mutex<Option<Portions>>,
+    /// Held by each receiver that is told what it lacks.
+    pub catching_up: Semaphore,
 }
 
 /// What a channel carries.
@@ -197,7 +200,8 @@ impl Feed {
 
 impl Channel {
     fn new(audiences: Arc<[String]>) -> Self {
-        Self { audiences, crowds: Mutex::default(), portions: Mutex::new(None) }
+        let catching_up = Semaphore::new(READ_AT_ONCE_IN_CHANNEL);
+        Self { audiences, crowds: Mutex::default(), portions: Mutex::new(None), catching_up }
     }
 
     fn subscribe(&self) -> broadcast::Receiver<Arc<Frame>> {

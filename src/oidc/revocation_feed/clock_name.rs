@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::{At, random_name};
 use crate::clock::Clock;
 
-/// A clock that was moved by more than this, at once or little by little, is another one: so much delay could go unnoticed.
-const MOVED_US: u64 = 100_000;
+/// A clock that was moved by more than this from where it was when it got its name, at once or little by little, is another one. Between two
+/// messages it may have moved from one end to the other: a delay of twice as much, 100 ms, could go unnoticed.
+const MOVED_US: u64 = 50_000;
 
 /// The name of this process's clock.
 pub(super) struct ClockName(Mutex<Named>);
@@ -52,12 +53,12 @@ mod tests {
         let clock = Clock::manual(Timestamp::from_seconds(1_800_000_000));
         let name = ClockName::new(&clock);
         let first = name.name(0);
-        for (offset, same) in [(50_000, true), (100_000, true), (-100_000, true), (0, true)] {
+        for (offset, same) in [(25_000, true), (50_000, true), (-50_000, true), (0, true)] {
             assert_eq!(name.name(offset) == first, same, "{offset}");
         }
-        let second = name.name(100_001);
+        let second = name.name(50_001);
         assert_ne!(second, first);
-        assert_eq!(name.name(100_001), second);
+        assert_eq!(name.name(50_001), second);
         assert_ne!(name.name(0), second, "set right again");
         assert_ne!(name.name(0), first, "and no name comes twice");
         assert_ne!(ClockName::new(&clock).name(0), ClockName::new(&clock).name(0), "each process has its own");

@@ -4,22 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::catch_up::{end_of, since};
-use super::channel::{Event, Frame};
+use super::channel::{Event, Frame, Published};
 use super::message::{Message, Room, log_name, sse};
-use super::{Look, PORTION, look, name_log};
+use super::{At, Look, PORTION, in_time, look, name_log};
 use crate::app::App;
-use crate::model::RevocationKind;
+use crate::model::{Revocation, RevocationKind};
 use crate::revocation::FOLLOW_EVERY;
+use crate::store::StoreError;
 
 /// Batches are at least this far apart: what is revoked meanwhile is signed together.
 const BATCHES_APART: Duration = Duration::from_millis(100);
-
-/// A step that takes longer asks a database that says nothing any more: a firewall has forgotten the connection, say. It is given up, and
-/// the next one takes another connection. Nothing else would end it for a quarter of an hour.
-const LONGEST_STEP: Duration = Duration::from_secs(5);
 
 /// Publishes until `stop`: what was revoked at once, and a heartbeat at each `every`.
 pub async fn run(app: Arc<App>, stop: watch::Receiver<bool>) {
@@ -41,7 +38,7 @@ pub async fn run_every(app: Arc<App>, every: Duration, mut stop: watch::Receiver
             } => ticks.reset(),
             _ = stop.wait_for(|stop| *stop) => return,
         }
-        match timeout(LONGEST_STEP, step(&app)).await.unwrap_or_else(|late| Err(late.into())) {
+        match step(&app).await {
             Ok(published) => {
                 failed = false;
                 if published == Step::Entries {
@@ -79,19 +76,13 @@ pub async fn step(app: &Arc<App>) -> anyhow::Result<Step> {
         let at = app.feed.clock_name.now(&app.clock);
         let now = at.moment;
         let channels = app.feed.channels(now);
-        let mut conn = app.store.read().await?;
-        let look = look(app, &mut conn, at).await?;
+        // Only what is read has a limit of time: to sign much for many channels may take long, and must end with it published.
+        let (look, mut entries) = in_time(read(app, at, &published, !channels.is_empty())).await?;
         if look.log != published.log || look.last < published.seq {
-            drop(conn);
-            published.log = began_anew(app, &look, &published.log).await?;
+            published.log = in_time(began_anew(app, &look, &published.log)).await?;
             published.seq = look.last;
             return Ok(found);
         }
-        let mut entries = match channels.is_empty() || look.last == published.seq {
-            true => Vec::new(),
-            false => since(&mut conn, published.seq, now, PORTION).await?,
-        };
-        drop(conn);
         let (mut room, read) = (Room::new(), entries.len());
         entries.truncate(entries.iter().take_while(|entry| room.takes(entry)).count());
         let whole = read < PORTION && entries.len() == read;
@@ -108,12 +99,19 @@ pub async fn step(app: &Arc<App>) -> anyhow::Result<Step> {
                 nonce: None,
                 entries: Arc::new(entries),
             };
+            // Once for all of them: it reads the keys anew if ours was revoked.
+            let keys = match look.keys(app).await {
+                Ok(keys) => keys,
+                Err(error) => {
+                    app.feed.end_all();
+                    return Err(error);
+                }
+            };
             for channel in channels {
                 let log = log_name(&look.log, &channel.audiences);
                 let message = Message { audiences: Arc::clone(&channel.audiences), log: Arc::clone(&log), ..message.clone() };
                 let news = message.has_entries();
-                let signed = async { message.sign(&app.issuer.url, look.keys(app).await?, app.now()).await };
-                match signed.await {
+                match message.sign(&app.issuer.url, Arc::clone(&keys), app.now()).await {
                     Ok(jws) => {
                         let event = Event {
                             from: published.seq,
@@ -141,6 +139,18 @@ pub async fn step(app: &Arc<App>) -> anyhow::Result<Step> {
             return Ok(found);
         }
     }
+}
+
+/// Looks at the log, and reads what was not published of it, if somebody listens.
+async fn read(app: &App, at: At, published: &Published, wanted: bool) -> Result<(Look, Vec<Revocation>), StoreError> {
+    let now = at.moment;
+    let mut conn = app.store.read().await?;
+    let look = look(app, &mut conn, at).await?;
+    let entries = match wanted && look.log == published.log && look.last > published.seq {
+        true => since(&mut conn, published.seq, now, PORTION).await?,
+        false => Vec::new(),
+    };
+    Ok((look, entries))
 }
 
 /// The log is another one, or has become shorter: the database was restored from a backup. Numbers that receivers have will be given

@@ -204,6 +204,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::config::{LONGEST_AUDIENCE, MOST_AUDIENCES};
     use crate::model::Json;
 
     fn entry(kind: RevocationKind, not_before: Option<i64>, audience: Option<&[&str]>) -> Revocation {
@@ -259,6 +260,13 @@ mod tests {
             let written = serde_json::to_string(&entries.iter().map(Entry::of).collect::<Vec<_>>()).unwrap();
             assert!((written.len() + ENVELOPE_BYTES).div_ceil(3) * 4 <= 2 << 20, "{}", written.len());
         }
+    }
+
+    #[test]
+    fn whatever_a_client_may_be_registered_for_has_room() {
+        let audiences = vec!["\"".repeat(LONGEST_AUDIENCE); MOST_AUDIENCES];
+        let written = serde_json::to_string(&audiences).unwrap();
+        assert!(written.len() <= 48 * 1024 && 48 * 1024 < ENVELOPE_BYTES, "{}", written.len());
     }
 
     #[test]

@@ -23,9 +23,11 @@ pub use endpoints::{get_feed, get_stream, post_feed, post_stream};
 pub use follow::{Step, run, run_every, step};
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use tokio::time::timeout;
 
 use crate::app::App;
 use crate::clock::Timestamp;
@@ -39,6 +41,10 @@ const LOG_NAME: &str = "revocation_log";
 
 /// The most entries that a message has.
 const PORTION: usize = 10_000;
+
+/// A database that takes longer says nothing any more: a firewall has forgotten the connection, say. The reading is given up, and the next one
+/// takes another connection. Nothing else would end it for a quarter of an hour.
+const LONGEST_READ: Duration = Duration::from_secs(5);
 
 /// A moment, and the name of the clock that told it: moments of different clocks are not to be compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,7 +81,7 @@ impl Look {
     /// since this one last read the keys.
     async fn keys(&self, app: &App) -> anyhow::Result<Arc<KeySet>> {
         if let Some(revoked) = &self.revoked_kid {
-            app.reload_keys().await?;
+            in_time(app.reload_keys()).await?;
             let now = app.keyring.current();
             anyhow::ensure!(
                 now.active_kid(Algorithm::Es256) != Some(revoked),
@@ -84,6 +90,11 @@ impl Look {
         }
         Ok(app.keyring.current())
     }
+}
+
+/// What is read from the database, unless it does not answer for `LONGEST_READ`.
+async fn in_time<T, E: Into<anyhow::Error>>(read: impl Future<Output = Result<T, E>>) -> anyhow::Result<T> {
+    timeout(LONGEST_READ, read).await?.map_err(Into::into)
 }
 
 /// The number of the log's last entry, and the name of the log, if it has one.

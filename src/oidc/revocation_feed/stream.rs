@@ -11,7 +11,7 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
 use super::At;
 use super::catch_up::{self, Piece};
-use super::channel::{Channel, Frame};
+use super::channel::{Channel, Event, Frame};
 use super::message::{SSE_END, sse_begin};
 use super::places::Place;
 use super::request::{self, Cursor, Request};
@@ -124,7 +124,9 @@ impl Stream {
     /// The frame, or if it is a heartbeat and others wait already, the next one that is not outdated: a provider that has more to send than it
     /// can sends fewer heartbeats then, and leaves nobody behind for that.
     fn newest(&mut self, mut frame: Arc<Frame>) -> Option<Arc<Frame>> {
-        while matches!(&*frame, Frame::Message(event) if event.seq == self.seq && event.at.is_some()) {
+        // One that names clients may end us, though its entries were read by catching up.
+        let skips = |event: &Event| event.seq == self.seq && event.at.is_some() && event.clients.is_empty();
+        while matches!(&*frame, Frame::Message(event) if skips(event)) {
             match self.frames.try_recv() {
                 Ok(next) => frame = next,
                 Err(TryRecvError::Lagged(missed)) => {

@@ -7,11 +7,11 @@ use axum::body::{Body, Bytes};
 use futures_util::{FutureExt, StreamExt};
 use serde_json::{Map, Value};
 
-use super::At;
 use super::channel::{Channel, Event, Frame};
 use super::message::sse;
 use super::request::Request;
 use super::stream::Stream;
+use super::{At, catch_up};
 use crate::app::App;
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
@@ -66,15 +66,22 @@ impl Test {
     }
 
     async fn publish_by(&self, clock: &Arc<str>, from: i64, seq: i64, at: Option<u64>, data: &str) {
-        let event = Event {
+        self.publish_event(self.event(clock, from, seq, at, data)).await;
+    }
+
+    async fn publish_event(&self, event: Event) {
+        self.channel.publish(Frame::Message(event), &mut 0).await;
+    }
+
+    fn event(&self, clock: &Arc<str>, from: i64, seq: i64, at: Option<u64>, data: &str) -> Event {
+        Event {
             from: self.begin + from,
             seq: self.begin + seq,
             at: at.map(|at| At { moment: NOW + Duration::from_millis(at), clock: Arc::clone(clock) }),
             news: seq > from,
             clients: Arc::new([]),
             sse: sse("log", seq, data.as_bytes()),
-        };
-        self.channel.publish(Frame::Message(event), &mut 0).await;
+        }
     }
 
     fn claims(&self, jws: &[u8]) -> Map<String, Value> {
@@ -192,4 +199,31 @@ async fn of_several_heartbeats_the_newest_is_sent() {
     assert_eq!(test.sent().await.as_deref(), Some("entries"));
     assert_eq!(test.sent().await.as_deref(), Some("d"));
     assert_eq!(test.sent().await, None);
+}
+
+/// The entry by which a client was disabled was read by catching up, and its frame waits with a heartbeat behind it: the stream ends all the same.
+#[tokio::test]
+async fn a_frame_that_names_clients_is_never_skipped() {
+    let mut test = Test::new().await;
+    let disabled = Event { clients: ["api".to_owned()].into(), ..test.event(&test.clock, -1, 0, Some(1), "disabled") };
+    test.publish_event(disabled).await;
+    test.publish(0, 0, Some(2), "heartbeat").await;
+    assert!(test.chunk().await.is_none());
+}
+
+/// A resource server that asks as often as it can: of its requests some have their turn, and the others do not keep those of another waiting.
+#[tokio::test]
+async fn those_of_one_channel_leave_room_for_others() {
+    let test = Test::new().await;
+    let poll = async |audience: &str| {
+        let audiences: Arc<[String]> = [audience.to_owned()].into();
+        let (channel, _frames) = test.app.feed.subscribe(&audiences).unwrap();
+        catch_up::next(&test.app, &channel, None, None).await.map(|piece| piece.seq)
+    };
+    // All of what one channel may use is in use, by requests that do not get on.
+    let _turns = test.channel.catching_up.acquire_many(2).await.unwrap();
+    let _reading = test.app.feed.reading.acquire_many(2).await.unwrap();
+    let mut flood: Vec<_> = (0..100).map(|_| Box::pin(poll("https://api.example"))).collect();
+    assert!(flood.iter_mut().all(|poll| poll.now_or_never().is_none()));
+    assert_eq!(poll("https://other.example").await.unwrap(), test.begin);
 }

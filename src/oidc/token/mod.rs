@@ -34,6 +34,8 @@ pub async fn post(State(app): State<Arc<App>>, peer: Peer, headers: HeaderMap, b
     let received_at = app.now();
     let client = client_auth::authenticate(&app, &headers, &params).await?;
     let grant_type = check_grant_type(&client, &params)?;
+    // If they cannot be read, those that we have must do: whatever is revoked is refused in any case.
+    app.confirm_keys().await;
     let actor = || actor(&app, &client, &headers, peer);
     let issued = match grant_type {
         GrantType::ClientCredentials => client_credentials::grant(&app, &client, &params, received_at).await,

@@ -3,8 +3,10 @@
 
 use std::time::Duration;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use tessera::config::Config;
-use tokio::time::{interval, timeout};
+use tokio::time::{Instant, interval, timeout};
 
 use super::as_configured;
 use super::site::Site;
@@ -42,12 +44,20 @@ async fn while_the_feed_is_away_nothing_passes_and_it_recovers_by_itself() {
         // Revoked while nobody here could hear of it.
         let unheard = site.token(&site.ada, "openid").await;
         site.cluster.revoke(&site.web, &unheard, 0).await;
+        let answered = Instant::now();
         match partition {
             "stalled" => site.cluster.gate.go_on(),
             _ => site.cluster.gate.open(site.cluster.replicas[0].address),
         }
         site.until(&token, 200).await;
-        assert_eq!(site.with(&unheard).await.status, 401, "{partition}: fresh again, it knows what it had missed");
+        // What was said on the way before the revocation, and comes through now, counts until it is a second old.
+        let before = answered.elapsed();
+        let (_, passed) = site.until(&unheard, 401).await;
+        let passed = passed.map(|passed| before + passed).unwrap_or_default();
+        assert!(
+            passed < LIMIT,
+            "{partition}: fresh again, it does not know what it had missed, {passed:?} after the provider's answer"
+        );
     }
 }
 
@@ -61,7 +71,7 @@ async fn it_starts_before_the_provider_and_stops_when_it_is_told() {
     site.sidecar.process.terminate();
     assert!(site.sidecar.process.ended().await.success());
     assert!(site.sidecar.process.log().iter().any(|line| line.contains("\"stopped\"")));
-    let answer = site.with(&token).await;
+    let answer = site.once(&token).await;
     assert_eq!((answer.status, answer.retry_after.as_str()), (503, "1"), "without forward-auth nothing passes");
     assert_eq!(site.get("/public/", &[]).await.status, 200);
 
@@ -69,7 +79,7 @@ async fn it_starts_before_the_provider_and_stops_when_it_is_told() {
     site.sidecar.start_again();
     site.wait_for_readyz(503).await;
     assert_eq!(site.ask("/healthz", "").await.status, 200);
-    assert_eq!(site.with(&token).await.status, 503);
+    assert_eq!(site.once(&token).await.status, 503);
     site.cluster.gate.open(site.cluster.replicas[0].address);
     site.wait_for_readyz(200).await;
     assert_eq!(site.with(&token).await.status, 200);
@@ -98,8 +108,20 @@ async fn with_introspection_the_provider_is_asked_while_the_feed_is_away() {
     assert_eq!(site.with(&token).await.status, 200);
     assert_eq!(site.ask("/readyz", "").await.status, 503, "and all that without the feed");
 
+    // A provider that does not answer: 64 requests wait for it, and no more.
+    site.cluster.gate.stall();
+    let mut asked: FuturesUnordered<_> = (0..70).map(|_| site.ask("/verify", &token)).collect();
+    for _ in 0..6 {
+        let answer = asked.next().await.unwrap();
+        assert_eq!((answer.status, answer.retry_after.as_str()), (503, "1"), "there is no place to wait");
+    }
+    site.cluster.gate.go_on();
+    while let Some(answer) = asked.next().await {
+        assert_eq!(answer.status, 200, "it has waited for the provider");
+    }
+
     site.cluster.gate.close();
-    let answer = site.with(&token).await;
+    let answer = site.once(&token).await;
     assert_eq!((answer.status, answer.retry_after.as_str()), (503, "1"), "nobody can be asked");
     site.cluster.gate.open(site.cluster.replicas[0].address);
     assert_eq!(site.with(&token).await.status, 200);
@@ -107,8 +129,7 @@ async fn with_introspection_the_provider_is_asked_while_the_feed_is_away() {
     drop(stream);
     site.wait_for_readyz(200).await;
     assert_eq!(site.with(&token).await.status, 200);
-    let answer = site.with(&revoked).await;
-    assert!(answer.status == 401 && answer.challenge.contains("revoked by jti"), "from memory now: {answer:?}");
+    assert_eq!(site.with(&revoked).await.status, 401);
 }
 
 /// Follows the feed past the gate. The provider may need a moment to notice that whoever had the place is gone.

@@ -3,10 +3,11 @@
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use tessera::lifecycle;
+use tessera::model::client::GrantType;
 use tessera::model::{Actor, Algorithm, ClientMetadata};
 
 use crate::harness::engines::TestDatabase;
-use crate::harness::provider::{ISSUER, Provider, header, new_email};
+use crate::harness::provider::{ISSUER, Provider, Tokens, header, new_email};
 
 async fn provider() -> Provider {
     Provider::new(TestDatabase::sqlite().await).await
@@ -92,4 +93,40 @@ async fn a_rotation_is_seamless() {
     assert!(matches!(refused, Err(lifecycle::key::RotateError::TooYoung { .. })), "{refused:?}");
     lifecycle::key::rotate(app, &operator, Algorithm::Es256, true).await.unwrap();
     assert!(provider.accepts(&before.access_token).await);
+}
+
+/// A replica that was stopped, with its machine perhaps, and has not looked at the keys since: whoever asks first has it look.
+#[tokio::test]
+async fn keys_from_before_a_standstill_are_not_used() {
+    let first = provider().await;
+    let stopped = first.replica().await;
+    let kid = first.app.keyring.current().active_kid(Algorithm::Es256).unwrap().to_owned();
+    let service = first.client("service", |metadata| metadata.grant_types = vec![GrantType::ClientCredentials]).await;
+    let signed_by = async |provider: &Provider| {
+        let answer = provider.post(&service, "/token", &[("grant_type", "client_credentials")]).await;
+        header(&Tokens::from(&answer).access_token)["kid"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(signed_by(&stopped).await, kid);
+    lifecycle::key::revoke(&first.app, &Actor::operator(), &kid).await.unwrap();
+    first.advance(3_600);
+    let jwks = stopped.get("/jwks").await;
+    assert!(!jwks.body.contains(&kid));
+    assert_eq!(jwks.header("cache-control"), "public, max-age=600");
+
+    let kid = signed_by(&first).await;
+    lifecycle::key::revoke(&first.app, &Actor::operator(), &kid).await.unwrap();
+    first.advance(3_600);
+    assert_eq!(signed_by(&stopped).await, signed_by(&first).await);
+    assert_ne!(signed_by(&stopped).await, kid);
+
+    // Keys that it cannot look at are for nobody to keep.
+    stopped.app.store.close().await;
+    assert_eq!(stopped.get("/jwks").await.header("cache-control"), "public, max-age=600", "it has just looked");
+    first.advance(3_600);
+    let jwks = stopped.get("/jwks").await;
+    assert_eq!((jwks.status, jwks.header("cache-control")), (StatusCode::OK, "no-cache"));
+    let etag = jwks.header("etag").to_owned();
+    let again = Request::get("/jwks").header("if-none-match", &etag).body(Body::empty()).unwrap();
+    let unchanged = stopped.send(again).await;
+    assert_eq!((unchanged.status, unchanged.header("cache-control")), (StatusCode::NOT_MODIFIED, "no-cache"));
 }

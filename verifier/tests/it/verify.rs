@@ -122,6 +122,23 @@ async fn takes_the_providers_time_while_fresh() {
 }
 
 #[tokio::test]
+async fn what_ended_before_the_horizon_stays_refused_when_clocks_go_back() {
+    let mut fake = Fake::start().await;
+    let (verifier, stream) = fake.follow().await;
+    let (token, gone) = (fake.token(&[]), fake.token(&[("jti", json!("gone"))]));
+    let far = json!([{"jti": "gone", "exp": NOW + 100_000}]);
+    // For a moment both clocks are a thousand seconds ahead.
+    fake.clock.set_local_error(Duration::from_secs(1000));
+    stream.message(&fake.message(0, 1, &[("at", json!(fake.clock.at() + 1_000_000)), ("entries", far)]));
+    messages(&verifier, 2).await;
+    fake.clock.set_local_error(Duration::ZERO);
+    fake.clock.advance(Duration::from_secs(2));
+    assert_eq!(verifier.verify(&token).unwrap_err(), Refused::Expired, "nothing that would refuse it need be there any more");
+    // What shows the order: the entry is looked up first, so that none can go between the look at the horizon and the look-up.
+    assert_eq!(verifier.verify(&gone).unwrap_err(), Refused::Revoked(Kind::Jti));
+}
+
+#[tokio::test]
 async fn settings_that_would_be_unsafe_are_refused() {
     let fake = Fake::start().await;
     let builder = || Verifier::builder(&fake.issuer);

@@ -69,9 +69,10 @@ pub async fn import(
 /// `false`, and nothing is changed, if somebody changed the keys meanwhile.
 async fn add(app: &App, actor: &Actor, key: &SigningKey, instead_of: Option<&str>) -> anyhow::Result<bool> {
     let mut tx = app.store.begin().await?;
+    let now = app.now();
     let made_room = match (key.state, instead_of) {
         (KeyState::Upcoming, Some(kid)) => signing_keys::delete_upcoming(&mut tx, kid).await?,
-        (KeyState::Active, Some(_)) => signing_keys::retire_active(&mut tx, key.alg, key.created_at).await?,
+        (KeyState::Active, Some(_)) => signing_keys::retire_active(&mut tx, key.alg, now).await?,
         _ => true,
     };
     if !made_room {
@@ -83,7 +84,7 @@ async fn add(app: &App, actor: &Actor, key: &SigningKey, instead_of: Option<&str
     let mut words = Map::from_iter([("alg".to_owned(), Value::from(key.alg.as_str()))]);
     words.insert("state".to_owned(), serde_json::to_value(key.state)?);
     words.extend(instead_of.map(|kid| ("instead_of".to_owned(), kid.into())));
-    record(&mut tx, actor, AuditKind::KeyImported, subject(&key.kid), words, key.created_at).await?;
+    record(&mut tx, actor, AuditKind::KeyImported, subject(&key.kid), words, now).await?;
     tx.commit().await?;
     Ok(true)
 }

@@ -38,8 +38,8 @@ async fn revoke_in_state(app: &App, actor: &Actor, key: &SigningKey, keys: &[Sig
         (KeyState::Active | KeyState::Upcoming, _) => Some(generate(app, key.alg, KeyState::Upcoming).await?),
         (KeyState::Retiring | KeyState::Revoked, _) => None,
     };
-    let now = app.now();
     let mut tx = app.store.begin().await?;
+    let now = app.now();
     if !signing_keys::revoke(&mut tx, &key.kid, key.state, now).await? {
         return Ok(false);
     }

@@ -72,11 +72,12 @@ async fn in_rounds(app: &App, steps: impl Fn(&[crate::model::SigningKey]) -> Vec
 
 /// Does one step, with its audit event. `false` if somebody was quicker, and nothing was changed.
 async fn perform(app: &App, actor: &Actor, step: &Step) -> anyhow::Result<bool> {
-    let now = app.now();
+    // The time is asked within the transaction: for how long a key signed must not count less because this process was stopped before it.
     match step {
         Step::Create { alg, state } => {
             let key = generate(app, *alg, *state).await?;
             let mut tx = app.store.begin().await?;
+            let now = app.now();
             if !insert(app, &mut tx, &key).await? {
                 return Ok(false);
             }
@@ -85,6 +86,7 @@ async fn perform(app: &App, actor: &Actor, step: &Step) -> anyhow::Result<bool> 
         }
         Step::Activate { alg, kid } => {
             let mut tx = app.store.begin().await?;
+            let now = app.now();
             signing_keys::retire_active(&mut tx, *alg, now).await?;
             // The guard: a successor becomes active once, so a second rotation that was planned at the same time ends here.
             if !signing_keys::activate(&mut tx, kid, now).await? {
@@ -95,6 +97,7 @@ async fn perform(app: &App, actor: &Actor, step: &Step) -> anyhow::Result<bool> 
         }
         Step::Delete { alg, kid } => {
             let mut tx = app.store.begin().await?;
+            let now = app.now();
             if !signing_keys::delete_retired(&mut tx, kid, now.minus(app.config.keep_retired())).await? {
                 return Ok(false);
             }

@@ -140,7 +140,8 @@ impl Freshness {
     }
 
     pub(crate) fn is_fresh(&self, now: Duration, limit: Duration) -> bool {
-        !self.is_blind() && self.age(now).is_some_and(|age| age <= limit)
+        // In this order: a message's entries are in place, also those that make blind, before it moves what is known.
+        self.age(now).is_some_and(|age| age <= limit) && !self.is_blind()
     }
 
     /// The provider's time since 1970. Meaningful only while fresh.

@@ -105,7 +105,7 @@ impl Shared {
             Allowance::Feed => FEED_KEYS_INTERVAL,
         };
         let asked = self.notes().asked[allowance as usize];
-        asked.map_or(Duration::ZERO, |asked| (asked + interval).saturating_sub(self.clock.monotonic()))
+        asked.map_or(Duration::ZERO, |asked| asked.saturating_add(interval).saturating_sub(self.clock.monotonic()))
     }
 
     /// Fetches the keys, unless there are newer ones than those of `seen`, or the allowance is used up.

@@ -41,7 +41,8 @@ pub(crate) struct Notes {
     /// When keys were last asked for, by allowance (monotonic).
     asked: [Option<Duration>; 2],
     key_sets: u64,
-    keys_max_age: Option<Duration>,
+    /// Until when the keys may be kept (monotonic).
+    keys_due: Option<Duration>,
 }
 
 /// On whose account keys are fetched. They do not share: strangers can cause the first, but must not delay the second.
@@ -93,9 +94,10 @@ impl Shared {
         self.notes().key_sets
     }
 
-    /// For how long the keys in use may be kept; `None`: there are none yet.
-    pub(crate) fn keys_max_age(&self) -> Option<Duration> {
-        self.notes().keys_max_age
+    /// For how long the keys in use may still be kept; `None`: there are none yet.
+    pub(crate) fn keys_rest(&self) -> Option<Duration> {
+        let due = self.notes().keys_due;
+        due.map(|due| due.saturating_sub(self.clock.monotonic()))
     }
 
     /// How long this allowance is used up.
@@ -138,7 +140,7 @@ impl Shared {
         self.state.set_keys(keys);
         let mut notes = self.notes();
         notes.key_sets += 1;
-        notes.keys_max_age = Some(max_age);
+        notes.keys_due = Some(self.clock.monotonic().saturating_add(max_age));
         drop(notes);
         self.changed.notify_waiters();
         Ok(())

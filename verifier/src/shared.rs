@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use crate::clock::Clock;
 use crate::provider::{Provider, ProviderError};
@@ -12,6 +13,9 @@ use crate::token::TokenRules;
 
 /// The feed's own allowance for fetching keys.
 pub(crate) const FEED_KEYS_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long a start waits for the provider.
+const FIRST_CONTACT: Duration = Duration::from_secs(2);
 
 pub(crate) struct Shared {
     pub(crate) rules: TokenRules,
@@ -121,12 +125,18 @@ impl Shared {
         let _ = self.fetch_keys().await;
     }
 
-    /// The first attempt of all.
+    /// The first attempt of all, for two seconds: a provider that is slow is not waited for.
     pub(crate) async fn first_contact(&self) -> Result<(), ProviderError> {
-        if self.follows_feed {
-            self.provider.has_feed().await.inspect_err(|error| self.notes().last_error = Some(error.to_string()))?;
-        }
-        self.fetch_keys().await
+        let attempt = async {
+            if self.follows_feed {
+                self.provider.has_feed().await.inspect_err(|error| self.notes().last_error = Some(error.to_string()))?;
+            }
+            self.fetch_keys().await
+        };
+        timeout(FIRST_CONTACT, attempt).await.unwrap_or_else(|_| {
+            self.notes().last_error = Some("the provider did not answer within two seconds".to_owned());
+            Ok(())
+        })
     }
 
     /// Fetches the keys on nobody's account: when their time is up.

@@ -114,15 +114,18 @@ impl Shared {
         asked.map_or(Duration::ZERO, |asked| asked.saturating_add(interval).saturating_sub(self.clock.monotonic()))
     }
 
-    /// Fetches the keys, unless there are newer ones than those of `seen`, or the allowance is used up.
-    pub(crate) async fn refresh_keys(&self, allowance: Allowance, seen: u64) {
+    /// Fetches the keys, unless there are newer ones than those of `seen`, or the allowance is used up. Says whether there are newer ones
+    /// now. If not, what is wrong is noted, and the old ones go on being used.
+    pub(crate) async fn refresh_keys(&self, allowance: Allowance, seen: u64) -> bool {
         let _one_at_a_time = self.fetching.lock().await;
-        if self.key_set_number() != seen || !self.keys_wait(allowance).is_zero() {
-            return;
+        if self.key_set_number() != seen {
+            return true;
+        }
+        if !self.keys_wait(allowance).is_zero() {
+            return false;
         }
         self.notes().asked[allowance as usize] = Some(self.clock.monotonic());
-        // What is wrong is noted; the old keys go on being used.
-        let _ = self.fetch_keys().await;
+        self.fetch_keys().await.is_ok()
     }
 
     /// The first attempt of all, for two seconds: a provider that is slow is not waited for.

@@ -41,7 +41,7 @@ pub enum BuildError {
     /// The issuer is no URL that is asked, a root certificate is malformed, or TLS cannot be set up.
     #[error(transparent)]
     Http(#[from] HttpError),
-    /// The provider is there, but it is not the one of these settings.
+    /// The provider is there, but it is not the one of these settings, or its metadata has an address that is not asked.
     #[error(transparent)]
     Provider(#[from] ProviderError),
     /// The provider could not be followed within the time: the last thing that went wrong.
@@ -117,12 +117,13 @@ impl Builder {
         self
     }
 
-    /// Starts a verifier, within a Tokio runtime. A provider that is away for the moment is no error: the verifier refuses tokens until it
-    /// has found it, and says why in [`Verifier::status`].
+    /// Starts a verifier, within a Tokio runtime. A provider that is away for the moment, or does not answer within two seconds, is no error:
+    /// the verifier refuses tokens until it has found it, and says why in [`Verifier::status`].
     ///
     /// # Errors
     ///
-    /// What only other settings can put right, and a provider that is not the one of these settings.
+    /// What only other settings can put right, and a provider that is not the one of these settings: its metadata names another issuer,
+    /// lacks an endpoint, or has an address that is not asked.
     pub async fn build(self) -> Result<Verifier, BuildError> {
         if self.rules.audiences.is_empty() {
             return Err(BuildError::NoAudience);
@@ -139,11 +140,14 @@ impl Builder {
         let http = Http::new(needs_tls, &self.roots, self.request_timeout)?;
         let provider = Provider::new(http, &self.rules.issuer, authorization);
         let shared = Shared::new(self.rules, self.max_staleness, self.follows_feed, self.keys_interval, self.clock, provider);
-        // Any other error: it is away, or not itself yet. The tasks go on trying.
-        if let Err(error @ (ProviderError::Issuer(_) | ProviderError::Endpoint(_))) = shared.first_contact().await {
-            return Err(error.into());
+        match shared.first_contact().await {
+            // It answered, and will not do: waiting does not help.
+            Err(error @ (ProviderError::Issuer(_) | ProviderError::Endpoint(_) | ProviderError::Http(HttpError::Url(_)))) => {
+                Err(error.into())
+            }
+            // It is away, or not itself yet. The tasks go on trying.
+            Ok(()) | Err(_) => Ok(Verifier::start(shared)),
         }
-        Ok(Verifier::start(shared))
     }
 
     /// As [`Builder::build`], and waits until tokens can be accepted.

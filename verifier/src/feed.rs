@@ -16,7 +16,8 @@ use crate::sse::{EventStream, NotEvents};
 use crate::state::Now;
 
 const FIRST_WAIT: Duration = Duration::from_millis(250);
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// With its jitter that is 5 seconds.
+const LONGEST_WAIT: Duration = Duration::from_secs(4);
 /// A connection that lived shorter counts as a failed attempt, even if it made the receiver fresh.
 const SHORTEST_LIFE: Duration = Duration::from_secs(1);
 
@@ -75,7 +76,7 @@ pub(crate) async fn follow(shared: Arc<Shared>) {
         }
         tracing::warn!(reason = %end, "cannot follow the revocation feed");
         shared.provider.forget_metadata();
-        sleep(end.retry_after().map_or_else(|| with_jitter(wait), |asked| asked.min(LONGEST_WAIT))).await;
+        sleep(pause(wait, end.retry_after())).await;
         wait = (wait * 2).min(LONGEST_WAIT);
     }
 }
@@ -150,22 +151,36 @@ fn remaining(shared: &Shared, receiver: &Receiver) -> Duration {
 pub(crate) async fn keep_keys(shared: Arc<Shared>) {
     let mut wait = FIRST_WAIT;
     loop {
-        let seen = shared.key_set_number();
-        let rest = match shared.keys_max_age() {
-            Some(max_age) => max_age,
-            None => with_jitter(wait),
-        };
-        let due = timeout(rest, shared.keys_wanted.notified()).await.is_err();
-        if !due {
+        let rest = shared.keys_rest().unwrap_or_else(|| with_jitter(wait));
+        if let Ok(seen) = timeout(rest, keys_wanted(&shared)).await {
             shared.refresh_keys(Allowance::Tokens, seen).await;
             continue;
         }
-        while shared.key_set_number() == seen && shared.fetch_keys().await.is_err() {
+        // Also if others fetched them meanwhile: a key may have been wanted since.
+        while shared.fetch_keys().await.is_err() {
             sleep(with_jitter(wait)).await;
             wait = (wait * 2).min(LONGEST_WAIT);
         }
         wait = FIRST_WAIT;
     }
+}
+
+/// Until a key was wanted and may be asked for; which key set it was not in.
+async fn keys_wanted(shared: &Shared) -> u64 {
+    shared.keys_wanted.notified().await;
+    let seen = shared.key_set_number();
+    loop {
+        match shared.keys_wait(Allowance::Tokens) {
+            Duration::ZERO => return seen,
+            wait => sleep(wait).await,
+        }
+    }
+}
+
+/// How long to wait when `wait` is due and `Retry-After` asked for something: never less than `wait`, since whoever answered for the
+/// provider may ask for nothing, and never the same for all.
+fn pause(wait: Duration, asked: Option<Duration>) -> Duration {
+    with_jitter(asked.unwrap_or(wait).min(LONGEST_WAIT).max(wait))
 }
 
 /// Between three and five quarters of `wait`, so that not all receivers come back at once.
@@ -178,6 +193,17 @@ fn with_jitter(wait: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn retry_after_is_no_way_to_shorten_the_pause_or_to_gather_receivers() {
+        let of = |asked: Option<u64>| pause(FIRST_WAIT, asked.map(Duration::from_secs));
+        for (asked, milliseconds) in [(None, 187..313), (Some(0), 187..313), (Some(1), 750..1250), (Some(u64::MAX), 3000..5000)] {
+            let pauses: Vec<_> = (0..100).map(|_| of(asked).as_millis()).collect();
+            assert!(pauses.iter().all(|pause| milliseconds.contains(pause)), "{asked:?} {pauses:?}");
+            assert!(pauses.iter().any(|pause| *pause != pauses[0]), "{asked:?}: all the same");
+        }
+        assert!(pause(LONGEST_WAIT, Some(Duration::ZERO)) >= LONGEST_WAIT * 3 / 4);
+    }
 
     #[test]
     fn jitter_stays_within_a_quarter() {

@@ -21,6 +21,10 @@ use crate::crypto;
 
 /// Longer answers are refused: metadata, a JWK set, an introspection.
 const MAX_BODY: usize = 512 * 1024;
+/// Longer addresses are not asked.
+const MAX_URL: usize = 2048;
+/// Of what the provider says, no more letters are repeated in an error.
+const MAX_QUOTED: usize = 200;
 /// Connections that are kept for the next request.
 const MAX_IDLE: usize = 8;
 
@@ -60,7 +64,10 @@ pub(crate) struct Url {
 
 impl Url {
     pub(crate) fn parse(text: &str) -> Result<Self, HttpError> {
-        let refused = || HttpError::Url(text.to_owned());
+        let refused = || HttpError::Url(cut(text));
+        if text.len() > MAX_URL {
+            return Err(refused());
+        }
         let uri: Uri = text.parse().map_err(|_| refused())?;
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return Err(refused()) };
         let tls = scheme == "https";
@@ -212,6 +219,16 @@ pub(crate) fn expect_ok(url: &Url, response: Response<Incoming>) -> Result<Respo
     }
 }
 
+/// What somebody else wrote, fit for an error and a log: not too long, and on one line.
+pub(crate) fn cut(text: &str) -> String {
+    let mut letters = text.chars().filter(|letter| !letter.is_control());
+    let mut quoted: String = letters.by_ref().take(MAX_QUOTED).collect();
+    if letters.next().is_some() {
+        quoted.push('…');
+    }
+    quoted
+}
+
 /// `application/x-www-form-urlencoded` of one value.
 pub(crate) fn form_encode(value: &str) -> String {
     let mut encoded = String::with_capacity(value.len());
@@ -252,6 +269,16 @@ mod tests {
         }
         let url = Url::parse("https://a.example/x?y=1").unwrap().with_parameter("nonce", "n");
         assert_eq!(url.path_and_query, "/x?y=1&nonce=n");
+    }
+
+    #[test]
+    fn what_others_wrote_is_cut() {
+        assert_eq!(cut("https://a.example/\r\nä"), "https://a.example/ä");
+        assert_eq!((cut(&"ä".repeat(200)), cut(&"ä".repeat(201))), ("ä".repeat(200), "ä".repeat(200) + "…"));
+        let url = |length: usize| format!("https://a.example/{}", "x".repeat(length - 18));
+        assert!(Url::parse(&url(2048)).is_ok());
+        let error = Url::parse(&url(500_000)).unwrap_err().to_string();
+        assert!(error.len() < 300, "{error}");
     }
 
     #[test]

@@ -130,11 +130,12 @@ fn parse_key(jwk: &Map<String, Value>) -> Option<Key> {
     }
 }
 
-/// At least 2048 bits (RFC 7518 §3.3), and an exponent that is odd and greater than 1.
+/// At least 2048 bits (RFC 7518 §3.3), and an exponent that is odd and greater than 1; both without leading zeros (§6.3.1).
 fn rsa_key(modulus: &[u8], exponent: &[u8]) -> Option<Key> {
     let bits = modulus.len() * 8 - modulus.first()?.leading_zeros() as usize;
+    // The libraries do not agree on what they take: OpenSSL takes an exponent of 1, under which everything is its own signature.
     let sound = exponent.len() <= 4 && exponent.last()? % 2 == 1 && exponent != [1];
-    if modulus[0] == 0 || !(2048..=8192).contains(&bits) || !sound {
+    if modulus.first() == Some(&0) || exponent.first() == Some(&0) || !(2048..=8192).contains(&bits) || !sound {
         return None;
     }
     RsaKey::parse(modulus, exponent).map(Key::Rsa)
@@ -142,4 +143,30 @@ fn rsa_key(modulus: &[u8], exponent: &[u8]) -> Option<Key> {
 
 fn decode(value: &str) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(value).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rsa_keys_with_unsound_numbers_are_left_out() {
+        let modulus = |length: usize, first: u8| [&[first][..], &vec![0xa5; length - 1]].concat();
+        for (bytes, first, exponent, sound) in [
+            (256, 0xff, &[1, 0, 1][..], true),
+            (256, 0xff, &[0, 1, 0, 1], false),
+            (256, 0xff, &[1], false),
+            (256, 0xff, &[0, 1], false),
+            (256, 0xff, &[0, 0, 0, 1], false),
+            (256, 0xff, &[2], false),
+            (256, 0xff, &[1, 0, 0], false),
+            (256, 0xff, &[1, 0, 0, 0, 1], false),
+            (256, 0xff, &[], false),
+            (256, 0x7f, &[1, 0, 1], false),
+            (257, 0, &[1, 0, 1], false),
+            (1025, 1, &[1, 0, 1], false),
+        ] {
+            assert_eq!(rsa_key(&modulus(bytes, first), exponent).is_some(), sound, "{bytes} {first} {exponent:?}");
+        }
+    }
 }

@@ -10,7 +10,7 @@ use http::{HeaderValue, Method, Response};
 use hyper::body::Incoming;
 use serde_json::{Map, Value};
 
-use crate::http::{Http, HttpError, Sender, Url, expect_ok, form_encode, request};
+use crate::http::{Http, HttpError, Sender, Url, cut, expect_ok, form_encode, request};
 use crate::json;
 use crate::keys::{KeySet, NotAKeySet};
 
@@ -157,7 +157,7 @@ impl Metadata {
         let url = |name| text(name).map(Url::parse).transpose();
         match text("issuer") {
             Some(said) if said == issuer => {}
-            said => return Err(ProviderError::Issuer(said.unwrap_or_default().to_owned())),
+            said => return Err(ProviderError::Issuer(cut(said.unwrap_or_default()))),
         }
         Ok(Self {
             jwks: url("jwks_uri")?.ok_or(ProviderError::Endpoint("jwks_uri"))?,

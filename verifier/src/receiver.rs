@@ -176,7 +176,7 @@ impl Receiver {
 
     /// When the connection is to be given up, unless it makes the receiver fresh before (monotonic).
     pub fn deadline(&self) -> Option<Duration> {
-        self.connection.as_ref().map(|connection| connection.progress + MAX_SILENCE)
+        self.connection.as_ref().map(|connection| connection.progress.saturating_add(MAX_SILENCE))
     }
 
     /// What is revoked.

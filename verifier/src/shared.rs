@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use crate::clock::Clock;
 use crate::provider::{Provider, ProviderError};
@@ -12,6 +13,9 @@ use crate::token::TokenRules;
 
 /// The feed's own allowance for fetching keys.
 pub(crate) const FEED_KEYS_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long a start waits for the provider.
+const FIRST_CONTACT: Duration = Duration::from_secs(2);
 
 pub(crate) struct Shared {
     pub(crate) rules: TokenRules,
@@ -41,7 +45,8 @@ pub(crate) struct Notes {
     /// When keys were last asked for, by allowance (monotonic).
     asked: [Option<Duration>; 2],
     key_sets: u64,
-    keys_max_age: Option<Duration>,
+    /// Until when the keys may be kept (monotonic).
+    keys_due: Option<Duration>,
 }
 
 /// On whose account keys are fetched. They do not share: strangers can cause the first, but must not delay the second.
@@ -93,9 +98,10 @@ impl Shared {
         self.notes().key_sets
     }
 
-    /// For how long the keys in use may be kept; `None`: there are none yet.
-    pub(crate) fn keys_max_age(&self) -> Option<Duration> {
-        self.notes().keys_max_age
+    /// For how long the keys in use may still be kept; `None`: there are none yet.
+    pub(crate) fn keys_rest(&self) -> Option<Duration> {
+        let due = self.notes().keys_due;
+        due.map(|due| due.saturating_sub(self.clock.monotonic()))
     }
 
     /// How long this allowance is used up.
@@ -105,26 +111,35 @@ impl Shared {
             Allowance::Feed => FEED_KEYS_INTERVAL,
         };
         let asked = self.notes().asked[allowance as usize];
-        asked.map_or(Duration::ZERO, |asked| (asked + interval).saturating_sub(self.clock.monotonic()))
+        asked.map_or(Duration::ZERO, |asked| asked.saturating_add(interval).saturating_sub(self.clock.monotonic()))
     }
 
-    /// Fetches the keys, unless there are newer ones than those of `seen`, or the allowance is used up.
-    pub(crate) async fn refresh_keys(&self, allowance: Allowance, seen: u64) {
+    /// Fetches the keys, unless there are newer ones than those of `seen`, or the allowance is used up. Says whether there are newer ones
+    /// now. If not, what is wrong is noted, and the old ones go on being used.
+    pub(crate) async fn refresh_keys(&self, allowance: Allowance, seen: u64) -> bool {
         let _one_at_a_time = self.fetching.lock().await;
-        if self.key_set_number() != seen || !self.keys_wait(allowance).is_zero() {
-            return;
+        if self.key_set_number() != seen {
+            return true;
+        }
+        if !self.keys_wait(allowance).is_zero() {
+            return false;
         }
         self.notes().asked[allowance as usize] = Some(self.clock.monotonic());
-        // What is wrong is noted; the old keys go on being used.
-        let _ = self.fetch_keys().await;
+        self.fetch_keys().await.is_ok()
     }
 
-    /// The first attempt of all.
+    /// The first attempt of all, for two seconds: a provider that is slow is not waited for.
     pub(crate) async fn first_contact(&self) -> Result<(), ProviderError> {
-        if self.follows_feed {
-            self.provider.has_feed().await.inspect_err(|error| self.notes().last_error = Some(error.to_string()))?;
-        }
-        self.fetch_keys().await
+        let attempt = async {
+            if self.follows_feed {
+                self.provider.has_feed().await.inspect_err(|error| self.notes().last_error = Some(error.to_string()))?;
+            }
+            self.fetch_keys().await
+        };
+        timeout(FIRST_CONTACT, attempt).await.unwrap_or_else(|_| {
+            self.notes().last_error = Some("the provider did not answer within two seconds".to_owned());
+            Ok(())
+        })
     }
 
     /// Fetches the keys on nobody's account: when their time is up.
@@ -138,7 +153,7 @@ impl Shared {
         self.state.set_keys(keys);
         let mut notes = self.notes();
         notes.key_sets += 1;
-        notes.keys_max_age = Some(max_age);
+        notes.keys_due = Some(self.clock.monotonic().saturating_add(max_age));
         drop(notes);
         self.changed.notify_waiters();
         Ok(())

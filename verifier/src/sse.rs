@@ -20,6 +20,9 @@ pub enum NotEvents {
     NotUtf8,
 }
 
+/// What a line has besides its value.
+const FIELD: usize = "data: ".len();
+
 /// Takes chunks and gives events. An event that the stream's end cuts off is never given.
 pub struct EventStream {
     max_length: usize,
@@ -33,7 +36,7 @@ pub struct EventStream {
 }
 
 impl EventStream {
-    /// A stream whose events, and single lines, have at most `max_length` bytes.
+    /// A stream whose events have at most `max_length` bytes of data.
     pub fn new(max_length: usize) -> Self {
         Self { max_length, buffer: Vec::new(), start: 0, searched: 0, name: String::new(), data: None, first_line: true }
     }
@@ -65,6 +68,7 @@ impl EventStream {
             match field {
                 "event" => self.name = value.to_owned(),
                 "data" => match &mut self.data {
+                    None if value.len() > self.max_length => return Err(NotEvents::TooLong),
                     None => self.data = Some(value.to_owned()),
                     Some(data) if data.len() + value.len() >= self.max_length => return Err(NotEvents::TooLong),
                     Some(data) => data.extend(["\n", value]),
@@ -81,10 +85,10 @@ impl EventStream {
         let unread = self.buffer.get(self.searched..).unwrap_or_default();
         let Some(end) = unread.iter().position(|byte| matches!(byte, b'\n' | b'\r')).map(|at| self.searched + at) else {
             self.searched = self.buffer.len();
-            let too_long = self.searched - self.start > self.max_length;
+            let too_long = self.searched - self.start > self.max_length + FIELD;
             return if too_long { Err(NotEvents::TooLong) } else { Ok(None) };
         };
-        if end - self.start > self.max_length {
+        if end - self.start > self.max_length + FIELD {
             return Err(NotEvents::TooLong);
         }
         // proof: `end` was found in the buffer, at or after `start`.
@@ -152,9 +156,14 @@ mod tests {
 
     #[test]
     fn limits_lines_and_events() {
-        assert_eq!(events(&[&[b'x'; 64]]), Ok(vec![]));
-        assert_eq!(events(&[&[b'x'; 65]]), Err(NotEvents::TooLong));
-        assert_eq!(events(&[&[b'x'; 64], b"x\n"]), Err(NotEvents::TooLong));
+        assert_eq!(events(&[&[b'x'; 70]]), Ok(vec![]));
+        assert_eq!(events(&[&[b'x'; 71]]), Err(NotEvents::TooLong));
+        assert_eq!(events(&[&[b'x'; 70], b"x\n"]), Err(NotEvents::TooLong));
+        for field in ["data:", "data: "] {
+            let of = |length: usize| format!("{field}{}\n\n", "x".repeat(length));
+            assert_eq!(events(&[of(64).as_bytes()]), pairs(&[("", &"x".repeat(64))]), "{field}");
+            assert_eq!(events(&[of(65).as_bytes()]), Err(NotEvents::TooLong), "{field}");
+        }
         let line = format!("data: {}\n", "x".repeat(40));
         assert_eq!(events(&[line.as_bytes(), line.as_bytes()]), Err(NotEvents::TooLong));
         assert_eq!(events(&[b"data: \xff\n\n"]), Err(NotEvents::NotUtf8));

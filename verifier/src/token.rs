@@ -82,10 +82,10 @@ pub(crate) fn check(jws: Jws<'_>, rules: &TokenRules, keys: &KeySet, now: Durati
     if now >= exp + leeway {
         return Err(Refused::Expired);
     }
-    if nbf > now + leeway {
+    if nbf > now.saturating_add(leeway) {
         return Err(Refused::NotYetValid);
     }
-    if iat > now + leeway {
+    if iat > now.saturating_add(leeway) {
         return Err(Refused::IssuedInFuture);
     }
     // Revocation goes by these names: one of the wrong type must not pass for an absent one.

@@ -87,6 +87,7 @@ impl Verifier {
     /// The first thing that is wrong with it. [`Refused::Stale`] says that nothing is, but that the feed is older than the limit;
     /// [`Refused::UnknownKey`] that its key is not known *yet*: the keys are then fetched in the background, as often as
     /// [`Builder::keys_interval`] allows, and [`Verifier::verify_or_fetch_keys`] waits for that.
+    /// To tell a client that such a token is no good is thus too early.
     pub fn verify(&self, token: &str) -> Result<Token, Refused> {
         let verified = self.check(token).inspect_err(|refused| {
             if *refused == Refused::UnknownKey {
@@ -100,7 +101,8 @@ impl Verifier {
     ///
     /// # Errors
     ///
-    /// Those of `verify`.
+    /// Those of `verify`, but [`Refused::UnknownKey`] says that the keys were just asked for and this one is not among them. If they
+    /// could not be asked for, or may not yet, it is [`Refused::Unavailable`].
     pub async fn verify_or_fetch_keys(&self, token: &str) -> Result<Token, Refused> {
         self.check_or_fetch_keys(token).await?.if_fresh()
     }
@@ -110,7 +112,7 @@ impl Verifier {
     ///
     /// # Errors
     ///
-    /// Those of `verify` but [`Refused::Stale`]; [`Refused::Inactive`] if the provider says so, [`Refused::Unavailable`] if it says nothing.
+    /// Those of `verify_or_fetch_keys` but [`Refused::Stale`]; [`Refused::Inactive`] if the provider says so, [`Refused::Unavailable`] if it says nothing.
     pub async fn verify_or_introspect(&self, token: &str) -> Result<Token, Refused> {
         let Checked { token: checked, fresh } = self.check_or_fetch_keys(token).await?;
         if fresh {
@@ -132,8 +134,12 @@ impl Verifier {
         let seen = self.0.shared.key_set_number();
         match self.check(token) {
             Err(Refused::UnknownKey) => {
-                self.0.shared.refresh_keys(Allowance::Tokens, seen).await;
-                self.check(token)
+                let asked = self.0.shared.refresh_keys(Allowance::Tokens, seen).await;
+                self.check(token).map_err(|refused| match refused {
+                    // It may well be a good one: whoever is told that it is not will throw it away.
+                    Refused::UnknownKey if !asked => Refused::Unavailable,
+                    refused => refused,
+                })
             }
             checked => checked,
         }

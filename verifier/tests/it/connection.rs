@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::Response;
 use serde_json::{Value, json};
-use tessera_verifier::{Kind, Refused, Verifier};
+use tessera_verifier::{Clock as _, Kind, Refused, Verifier};
 
 use crate::fake::{Fake, StreamRequest};
 use crate::sign::{NOW, Signer};
@@ -111,14 +111,19 @@ async fn answers_that_are_no_stream_are_not_taken() {
         (redirect.body(Body::empty()).unwrap(), "307"),
         (Response::builder().status(401).body(Body::empty()).unwrap(), "401"),
         (Response::builder().status(503).header("retry-after", "1").body(Body::empty()).unwrap(), "503"),
+        (Response::builder().status(503).header("retry-after", "0").body(Body::empty()).unwrap(), "503"),
         (json.body("{}".into()).unwrap(), "text/event-stream"),
         (Response::new(Body::empty()), "text/event-stream"),
     ];
     for (answer, error) in answers {
         let mut fake = Fake::start().await;
         let verifier = fake.builder().build().await.unwrap();
-        fake.stream_request().await.answer(answer);
         let request = fake.stream_request().await;
+        let answered = fake.clock.monotonic();
+        request.answer(answer);
+        let request = fake.stream_request().await;
+        let pause = fake.clock.monotonic() - answered;
+        assert!(pause >= Duration::from_millis(187), "{error}: asks again after {pause:?}");
         let last_error = verifier.status().last_error.unwrap();
         assert!(last_error.contains(error), "{last_error}");
         assert_eq!(verifier.verify(&fake.token(&[])).unwrap_err(), Refused::Stale);
@@ -192,6 +197,15 @@ async fn starts_while_the_provider_is_away() {
 }
 
 #[tokio::test]
+async fn does_not_wait_for_a_provider_that_accepts_connections_and_says_nothing() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let builder = Verifier::builder(format!("http://{}", listener.local_addr().unwrap())).audience("https://api.example");
+    let builder = builder.credentials("api", "x").request_timeout(Duration::from_secs(600));
+    let verifier = tokio::time::timeout(Duration::from_secs(20), builder.build()).await.expect("starts").unwrap();
+    assert!(verifier.status().last_error.unwrap().contains("did not answer"));
+}
+
+#[tokio::test]
 async fn keys_that_cannot_be_fetched_are_waited_for_and_old_ones_are_used() {
     let mut fake = Fake::start().await;
     let jwks = fake.script.jwks.lock().unwrap().take();
@@ -203,8 +217,42 @@ async fn keys_that_cannot_be_fetched_are_waited_for_and_old_ones_are_used() {
 
     *fake.script.jwks.lock().unwrap() = None;
     let unknown = Signer::ec("two", 2).sign("at+jwt", &json!({}));
+    assert_eq!(verifier.verify_or_fetch_keys(&unknown).await.unwrap_err(), Refused::Unavailable, "it may be a good one");
+    assert!(verifier.verify_or_fetch_keys(&fake.token(&[])).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_key_that_is_wanted_too_early_is_fetched_later() {
+    let mut fake = Fake::start().await;
+    let verifier = fake.builder().keys_interval(Duration::from_millis(400)).build().await.unwrap();
+    let request = fake.stream_request().await;
+    recover(&fake, &verifier, request).await;
+    let unknown = Signer::ec("unknown", 4).sign("at+jwt", &json!({}));
+    assert_eq!(verifier.verify_or_fetch_keys(&unknown).await.unwrap_err(), Refused::UnknownKey, "the allowance is used up");
+    let new = Signer::ec("new", 3);
+    *fake.script.jwks.lock().unwrap() = Some(json!({"keys": [fake.signer.jwk(), new.jwk()]}));
+    fake.signer = new;
+    assert_eq!(verifier.verify(&fake.token(&[])).unwrap_err(), Refused::UnknownKey);
+    // Nobody asks for it again.
+    let fetched = async {
+        while verifier.status().keys < 2 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), fetched).await.expect("the key is fetched");
+}
+
+#[tokio::test]
+async fn settings_of_never_and_for_ever_break_nothing() {
+    let mut fake = Fake::start().await;
+    let builder = fake.builder().keys_interval(Duration::MAX).request_timeout(Duration::MAX).max_staleness(Duration::MAX);
+    let verifier = builder.build().await.unwrap();
+    let request = fake.stream_request().await;
+    recover(&fake, &verifier, request).await;
+    let unknown = Signer::ec("unknown", 4).sign("at+jwt", &json!({}));
     assert_eq!(verifier.verify_or_fetch_keys(&unknown).await.unwrap_err(), Refused::UnknownKey);
-    assert!(verifier.verify(&fake.token(&[])).is_ok());
+    assert_eq!(verifier.verify_or_fetch_keys(&unknown).await.unwrap_err(), Refused::Unavailable, "never again");
+    assert!(verifier.verify_or_fetch_keys(&fake.token(&[])).await.is_ok());
 }
 
 #[tokio::test]
@@ -219,9 +267,11 @@ async fn a_new_key_is_fetched_but_strangers_cannot_make_it_often() {
     assert!(verifier.verify_or_fetch_keys(&fake.token(&[])).await.is_ok());
     for number in 0..50 {
         let unknown = Signer::ec(&format!("unknown-{number}"), 4).sign("at+jwt", &json!({}));
-        assert_eq!(verifier.verify_or_fetch_keys(&unknown).await.unwrap_err(), Refused::UnknownKey);
+        let refused = verifier.verify_or_fetch_keys(&unknown).await.unwrap_err();
+        assert_eq!(refused, Refused::Unavailable, "the keys may not be asked for yet");
     }
     assert_eq!(fake.script.jwks_asked.load(Ordering::SeqCst), before + 1);
+    assert!(verifier.verify_or_fetch_keys(&fake.token(&[])).await.is_ok(), "strangers have no part in other tokens' answers");
     // The feed has its own allowance: its next key is fetched although tokens have used up theirs.
     let next = Signer::ec("next", 5);
     *fake.script.jwks.lock().unwrap() = Some(json!({"keys": [old.jwk(), fake.signer.jwk(), next.jwk()]}));

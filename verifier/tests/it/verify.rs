@@ -6,7 +6,7 @@ use serde_json::json;
 use tessera_verifier::{BuildError, Kind, ProviderError, Refused, Verifier};
 
 use crate::fake::Fake;
-use crate::sign::{AUDIENCE, NOW};
+use crate::sign::{AUDIENCE, NOW, with};
 
 /// Waits until the verifier has taken this many messages.
 pub async fn messages(verifier: &Verifier, count: u64) {
@@ -152,6 +152,19 @@ async fn settings_that_would_be_unsafe_are_refused() {
     assert!(matches!(result, Err(BuildError::Http(_))), "{result:?}");
     let result = Verifier::builder("http://id.example").audience(AUDIENCE).credentials("api", "x").build().await;
     assert!(matches!(result, Err(BuildError::Http(_))), "{result:?}");
+    let metadata = fake.script.metadata.lock().unwrap().clone();
+    for (member, length) in [("jwks_uri", 3), ("revocation_stream_endpoint", 3), ("introspection_endpoint", 100_000)] {
+        let url = format!("http://id.example/{}", "x".repeat(length));
+        *fake.script.metadata.lock().unwrap() = metadata.as_ref().map(|document| with(document, &[(member, json!(url))]));
+        let error = fake.builder().build().await.unwrap_err();
+        assert!(matches!(error, BuildError::Provider(ProviderError::Http(_))), "{error:?}");
+        assert!(error.to_string().contains("http://id.example/xxx") && error.to_string().len() < 400, "{error}");
+    }
+    let other = "https://other.example/".repeat(10_000);
+    *fake.script.metadata.lock().unwrap() = metadata.as_ref().map(|document| with(document, &[("issuer", json!(other))]));
+    let error = fake.builder().build().await.unwrap_err();
+    assert!(error.to_string().contains("https://other.example") && error.to_string().len() < 400, "{error}");
+    *fake.script.metadata.lock().unwrap() = metadata;
     let result = Verifier::builder(format!("{}/", fake.issuer)).audience(AUDIENCE).credentials("api", "x").build().await;
     assert!(matches!(result, Err(BuildError::Provider(ProviderError::Issuer(_)))), "{result:?}");
 }

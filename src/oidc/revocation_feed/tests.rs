@@ -227,3 +227,20 @@ async fn those_of_one_channel_leave_room_for_others() {
     assert!(flood.iter_mut().all(|poll| poll.now_or_never().is_none()));
     assert_eq!(poll("https://other.example").await.unwrap(), test.begin);
 }
+
+/// A database that says nothing: who catches up is told to come again, and the turn is the next one's.
+#[tokio::test]
+async fn catching_up_gives_up_on_a_database_that_does_not_answer() {
+    let test = Test::new().await;
+    // All that SQLite's pool has.
+    let mut taken = Vec::new();
+    for _ in 0..4 {
+        taken.push(test.app.store.read().await.unwrap());
+    }
+    // Without a limit the pool itself would give up after half a minute.
+    let catching_up = catch_up::next(&test.app, &test.channel, None, None);
+    let refused = tokio::time::timeout(Duration::from_secs(20), catching_up).await.expect("it gives up");
+    assert!(refused.is_err());
+    drop(taken);
+    assert_eq!(catch_up::next(&test.app, &test.channel, None, None).await.unwrap().seq, test.begin);
+}

@@ -181,6 +181,8 @@ fn check(verifier: &Verifier, one: &mut Watched, tally: &mut Tally) -> Result<bo
         Err(Refused::Stale) => tally.stale += 1,
         // A new key: the set is being fetched.
         Err(Refused::UnknownKey) if one.accepted.is_some() => {}
+        // It was known: the set without it came before the word that it is revoked.
+        Err(Refused::UnknownKey) => return Ok(true),
         Err(refused) => bail!("a token was refused for another reason: {refused}"),
     }
     Ok(false)

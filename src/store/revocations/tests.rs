@@ -57,6 +57,23 @@ async fn append_and_commit(store: &Store, entries: Vec<Revocation>) -> Vec<Revoc
     entries
 }
 
+/// The log is followed four times a second: that must not cost more the longer it is.
+#[tokio::test]
+async fn sqlite_reads_on_by_number_and_sorts_nothing() {
+    let mut connection = sqlx::SqliteConnection::connect("sqlite::memory:").await.unwrap();
+    for migration in [
+        include_str!("../../../migrations/sqlite/0001_start.sql"),
+        include_str!("../../../migrations/sqlite/0002_revocation_audience.sql"),
+    ] {
+        connection.execute(migration).await.unwrap();
+    }
+    let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {SINCE}"));
+    let plan: Vec<(i64, i64, i64, String)> =
+        sqlx::query_as(explain).bind(0).bind(0).bind(10).fetch_all(&mut connection).await.unwrap();
+    let steps: Vec<&str> = plan.iter().map(|step| step.3.as_str()).collect();
+    assert!(matches!(steps[..], [only] if only.contains("(seq>?)")), "{steps:?}");
+}
+
 /// A database that was restored from a backup must not give numbers again that readers have seen.
 #[tokio::test]
 async fn numbers_follow_the_clock_and_never_go_back() {

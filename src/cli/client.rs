@@ -10,6 +10,7 @@ use super::output::{self, List, moment};
 use super::{Globals, prompt};
 use crate::app::App;
 use crate::lifecycle;
+use crate::model::client::ClientOrigin;
 use crate::model::secret::new_id;
 use crate::model::{Actor, Client, Secret};
 use crate::store::clients;
@@ -178,7 +179,12 @@ async fn list(app: &App, as_json: bool) -> anyhow::Result<()> {
             let name = client.metadata.client_name.clone().unwrap_or_default();
             let method = text(&json!(client.metadata.token_endpoint_auth_method));
             let state = if client.disabled_at.is_some() { "disabled" } else { "active" };
-            let from = if client.declared { "configuration" } else { "command" };
+            let from = match client.origin {
+                ClientOrigin::Declared => "configuration",
+                ClientOrigin::Operator => "command",
+                ClientOrigin::Registered => "registration",
+                ClientOrigin::Document => "metadata document",
+            };
             (vec![client.id.clone(), name, method, state.to_owned(), from.to_owned()], as_value(client))
         }))?;
     }
@@ -204,7 +210,7 @@ async fn find(app: &App, id: &str) -> anyhow::Result<Client> {
 /// The client, if commands may change it: one that is declared would be changed back at the next start.
 async fn find_own(app: &App, id: &str) -> anyhow::Result<Client> {
     let client = find(app, id).await?;
-    if client.declared && app.config.clients.iter().any(|declared| declared.client_id == client.id) {
+    if client.origin == ClientOrigin::Declared && app.config.clients.iter().any(|declared| declared.client_id == client.id) {
         bail!(
             "{id} is declared in the configuration, which is applied at each start: change it under [[clients]] in tessera.toml"
         );
@@ -234,7 +240,7 @@ fn print_secret(id: &str, secret: Option<&Secret>, as_json: bool, done: &str) ->
 fn as_value(client: &Client) -> Value {
     let mut value = json!({
         "client_id": client.id,
-        "declared": client.declared,
+        "origin": client.origin,
         "disabled_at": moment(client.disabled_at),
         "created_at": moment(Some(client.created_at)),
         "updated_at": moment(Some(client.updated_at)),

@@ -62,7 +62,7 @@ fn value_of(kind: Kind, text: &str) -> Value {
     match kind {
         Kind::Number(..) => text.parse::<u64>().map_or_else(|_| Value::from(text), Value::from),
         Kind::Switch => text.parse::<bool>().map_or_else(|_| Value::from(text), Value::from),
-        Kind::Networks => text.split(',').map(str::trim).filter(|network| !network.is_empty()).map(Value::from).collect(),
+        Kind::Networks | Kind::Words => text.split(',').map(str::trim).filter(|word| !word.is_empty()).map(Value::from).collect(),
         Kind::Text | Kind::Path | Kind::Address | Kind::Choice(_) | Kind::Tables => Value::from(text),
     }
 }

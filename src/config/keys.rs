@@ -15,6 +15,8 @@ pub(super) enum Kind {
     Switch,
     /// One of these words.
     Choice(&'static [&'static str]),
+    /// Texts; in the environment, with commas between them.
+    Words,
     /// Networks; in the environment, with commas between them.
     Networks,
     /// An array of tables: in the file only.
@@ -66,6 +68,19 @@ pub(super) const KEYS: &[Key] = &[
     key("log.level", Kind::Choice(&["error", "warn", "info", "debug", "trace"])),
     key("log.audit_retention", Kind::Number(DAY, 20 * YEAR)),
     key("oauth.pkce", Kind::Choice(&["oauth-2.1", "required", "core"])),
+    key("oauth.legacy_response_types", Kind::Switch),
+    key("oauth.require_pushed_authorization_requests", Kind::Switch),
+    key("registration.mode", Kind::Choice(&["off", "token", "open"])),
+    key("registration.pkce", Kind::Choice(&["oauth-2.1", "required", "core"])),
+    key("registration.audiences", Kind::Words),
+    key("registration.client_id_metadata_documents", Kind::Switch),
+    key("registration.max_clients", Kind::Number(0, 10_000_000)),
+    key("registration.per_address", Kind::Number(1, 1_000_000)),
+    key("registration.unused_lifetime", Kind::Number(HOUR, YEAR)),
+    key("outbound.allow_networks", Kind::Networks),
+    key("outbound.extra_ca", Kind::Path),
+    key("outbound.timeout", Kind::Number(1, 60)),
+    key("outbound.max_bytes", Kind::Number(1_024, 16 * 1024 * 1024)),
     key("tokens.access_token_lifetime", Kind::Number(TOKEN_LIFETIME.0, TOKEN_LIFETIME.1)),
     key("tokens.id_token_lifetime", Kind::Number(TOKEN_LIFETIME.0, TOKEN_LIFETIME.1)),
     key("tokens.refresh_token_idle_lifetime", Kind::Number(REFRESH_TOKEN_LIFETIME.0, REFRESH_TOKEN_LIFETIME.1)),
@@ -110,6 +125,33 @@ pub(super) const CLIENT_KEYS: &[&str] = &[
     "jwks",
     "scope",
     "id_token_signed_response_alg",
+    "response_types",
+    "token_endpoint_auth_signing_alg",
+    "jwks_uri",
+    "id_token_encrypted_response_alg",
+    "id_token_encrypted_response_enc",
+    "userinfo_signed_response_alg",
+    "userinfo_encrypted_response_alg",
+    "userinfo_encrypted_response_enc",
+    "request_object_signing_alg",
+    "request_uris",
+    "require_signed_request_object",
+    "require_pushed_authorization_requests",
+    "subject_type",
+    "sector_identifier_uri",
+    "default_max_age",
+    "require_auth_time",
+    "default_acr_values",
+    "initiate_login_uri",
+    "backchannel_logout_uri",
+    "backchannel_logout_session_required",
+    "frontchannel_logout_uri",
+    "frontchannel_logout_session_required",
+    "contacts",
+    "software_id",
+    "software_version",
+    "localized",
+    "token_exchange",
     "pkce",
     "skip_consent",
     "access_token_signed_response_alg",
@@ -156,6 +198,7 @@ impl Kind {
             Self::Number(min, max) => format!("a whole number from {min} to {max}"),
             Self::Switch => "true or false".to_owned(),
             Self::Choice(words) => format!("one of {}", words.join(", ")),
+            Self::Words => "a list of texts, such as [\"https://api.example\"]".to_owned(),
             Self::Networks => "a list of networks, such as [\"10.0.0.0/8\", \"fd00::/8\"]".to_owned(),
             Self::Tables => "tables, each under its own [[…]] line".to_owned(),
         }
@@ -170,7 +213,8 @@ mod tests {
 
     use super::super::{Config, CustomScope, DeclaredClient};
     use super::*;
-    use crate::model::ClientMetadata;
+    use crate::model::client::{ClientAlgorithm, ContentEncryption, KeyManagement};
+    use crate::model::{Algorithm, ClientMetadata};
 
     fn names(value: &Value) -> BTreeSet<String> {
         value.as_object().unwrap().keys().cloned().collect()
@@ -190,6 +234,22 @@ mod tests {
             policy_uri: text(),
             tos_uri: text(),
             jwks: Some(Value::Null),
+            jwks_uri: text(),
+            token_endpoint_auth_signing_alg: Some(ClientAlgorithm::Es256),
+            id_token_encrypted_response_alg: Some(KeyManagement::EcdhEs),
+            id_token_encrypted_response_enc: Some(ContentEncryption::A128Gcm),
+            userinfo_signed_response_alg: Some(Algorithm::Es256),
+            userinfo_encrypted_response_alg: Some(KeyManagement::EcdhEs),
+            userinfo_encrypted_response_enc: Some(ContentEncryption::A128Gcm),
+            request_object_signing_alg: Some(ClientAlgorithm::Es256),
+            sector_identifier_uri: text(),
+            default_max_age: Some(1),
+            initiate_login_uri: text(),
+            backchannel_logout_uri: text(),
+            frontchannel_logout_uri: text(),
+            software_id: text(),
+            software_version: text(),
+            localized: [(String::new(), String::new())].into(),
             pkce: Some(Default::default()),
             access_token_lifetime: Some(1),
             id_token_lifetime: Some(1),
@@ -206,6 +266,7 @@ mod tests {
         config.keys.master_key = Some(String::new());
         config.keys.accepted_master_key = Some(String::new());
         config.keys.keep_retired = Some(1);
+        config.outbound.extra_ca = Some("x".into());
         config.tls.certificate = Some("x".into());
         config.tls.private_key = Some("x".into());
         let mut paths = BTreeSet::new();

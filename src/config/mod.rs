@@ -2,6 +2,7 @@
 //! `load` reads it, `validate` checks what one value cannot say about itself.
 
 mod client_rules;
+mod defaults;
 mod environment;
 mod file;
 mod key_rules;
@@ -53,6 +54,8 @@ pub struct Config {
     pub tls: Tls,
     pub log: Log,
     pub oauth: OAuth,
+    pub registration: Registration,
+    pub outbound: Outbound,
     pub tokens: Tokens,
     pub sessions: Sessions,
     pub passwords: Passwords,
@@ -155,6 +158,54 @@ pub enum LogLevel {
 pub struct OAuth {
     /// Who must send a `code_challenge`: `oauth-2.1`, `required` or `core`. A client may have its own.
     pub pkce: PkcePolicy,
+    /// Response types that carry tokens through the browser, for clients that registered them. RFC 9700 §2.1.2 warns of them.
+    pub legacy_response_types: bool,
+    /// RFC 9126 §5: every authorization request must have been pushed.
+    pub require_pushed_authorization_requests: bool,
+}
+
+/// `[registration]`: apps that make themselves known.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Registration {
+    /// Who may register a client (RFC 7591 §3): nobody, whoever has an initial access token, or everybody.
+    pub mode: RegistrationMode,
+    /// The PKCE policy of confidential clients that register themselves: they know OpenID Connect Core alone.
+    pub pkce: PkcePolicy,
+    /// The audiences (RFC 8707) for which clients that nobody vouched for may ask tokens.
+    pub audiences: Vec<String>,
+    /// Whether a `client_id` may be the URL of a metadata document.
+    pub client_id_metadata_documents: bool,
+    /// Clients that nobody vouched for, at most.
+    pub max_clients: u32,
+    /// Registrations from one address within `limits.window`.
+    pub per_address: u32,
+    /// A client that nobody vouched for is forgotten when it has had no token for this long.
+    pub unused_lifetime: u32,
+}
+
+/// `[registration] mode`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RegistrationMode {
+    Off,
+    Token,
+    Open,
+}
+
+/// `[outbound]`: what is fetched from others, such as `jwks_uri`, and the calls of back-channel logout.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Outbound {
+    /// Networks that may be reached although they are private, loopback or link-local.
+    pub allow_networks: Vec<IpNet>,
+    /// A PEM file with certificates of authorities that are trusted beside the public ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extra_ca: Option<PathBuf>,
+    /// A whole fetch, from the look-up of the name to the last byte.
+    pub timeout: u32,
+    /// The longest answer that is read, in bytes.
+    pub max_bytes: u32,
 }
 
 /// `[tokens]`
@@ -237,105 +288,4 @@ pub struct DeclaredClient {
     pub client_secret: Option<String>,
     #[serde(flatten)]
     pub metadata: ClientMetadata,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            issuer: "http://localhost:8000".to_owned(),
-            listen: SocketAddr::from(([127, 0, 0, 1], 8000)),
-            name: "Tessera".to_owned(),
-            trusted_proxies: Vec::new(),
-            metrics_listen: None,
-            drain_timeout: 20,
-            database: Database::default(),
-            redis: Redis::default(),
-            keys: Keys::default(),
-            tls: Tls::default(),
-            log: Log::default(),
-            oauth: OAuth::default(),
-            tokens: Tokens::default(),
-            sessions: Sessions::default(),
-            passwords: Passwords::default(),
-            limits: Limits::default(),
-            scopes: Vec::new(),
-            clients: Vec::new(),
-        }
-    }
-}
-
-impl Default for Database {
-    fn default() -> Self {
-        Self { url: "sqlite:data/tessera.db".to_owned(), max_connections: 10, durable: true }
-    }
-}
-
-impl Default for Redis {
-    fn default() -> Self {
-        Self { url: None, prefix: "tessera:".to_owned() }
-    }
-}
-
-impl Default for Keys {
-    fn default() -> Self {
-        Self {
-            master_key: None,
-            accepted_master_key: None,
-            master_key_path: PathBuf::from("keys/master.key"),
-            rotate_every: 30 * 86_400,
-            publish_before: 86_400,
-            keep_retired: None,
-        }
-    }
-}
-
-impl Default for Log {
-    fn default() -> Self {
-        Self { format: LogFormat::Auto, level: LogLevel::Info, audit_retention: 366 * 86_400 }
-    }
-}
-
-impl Default for OAuth {
-    fn default() -> Self {
-        Self { pkce: PkcePolicy::OAuth21 }
-    }
-}
-
-impl Default for Tokens {
-    fn default() -> Self {
-        Self {
-            access_token_lifetime: 600,
-            id_token_lifetime: 600,
-            refresh_token_idle_lifetime: 30 * 86_400,
-            refresh_token_lifetime: 365 * 86_400,
-            refresh_retry_grace: 10,
-            authorization_code_lifetime: 60,
-            leeway: 30,
-            status_list: false,
-        }
-    }
-}
-
-impl Default for Sessions {
-    fn default() -> Self {
-        Self { lifetime: 30 * 86_400, idle_lifetime: 7 * 86_400 }
-    }
-}
-
-impl Default for Passwords {
-    fn default() -> Self {
-        Self { min_length: 8, memory_kib: 19_456, iterations: 2, parallelism: 1, queue: 64 }
-    }
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            sign_in_per_account: 10,
-            sign_in_per_address: 50,
-            waiting_requests_per_address: 2_000,
-            window: 900,
-            revocation_streams: 20_000,
-        }
-    }
 }

@@ -312,6 +312,7 @@ fn the_example_states_the_defaults() {
         config.metrics_listen.take().is_some() && config.redis.url.take().is_some() && config.keys.master_key.take().is_some()
     );
     assert!(config.keys.accepted_master_key.take().is_some() && config.keys.keep_retired.take().is_some());
+    assert!(config.outbound.extra_ca.take().is_some());
     assert!(config.tls.certificate.take().is_some() && config.tls.private_key.take().is_some());
     assert_eq!(config, Config::default());
 }

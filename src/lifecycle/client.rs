@@ -9,6 +9,7 @@ use crate::app::App;
 use crate::client_cache;
 use crate::clock::Timestamp;
 use crate::config::DeclaredClient;
+use crate::model::client::ClientOrigin;
 use crate::model::{Actor, AuditKind, Client, ClientMetadata, Json, Secret};
 use crate::revocation;
 use crate::store::{StoreError, Tx, clients};
@@ -27,7 +28,7 @@ pub async fn create(app: &App, actor: &Actor, id: &str, metadata: ClientMetadata
     let secret = metadata.token_endpoint_auth_method.needs_secret().then(Secret::random);
     let now = app.now();
     let mut tx = app.store.begin().await?;
-    clients::insert(&mut tx, &new_client(app, id, metadata, secret.as_ref(), false, now)).await?;
+    clients::insert(&mut tx, &new_client(app, id, metadata, secret.as_ref(), ClientOrigin::Operator, now)).await?;
     record(&mut tx, actor, AuditKind::ClientCreated, format!("client:{id}"), Map::new(), now).await?;
     tx.commit().await?;
     Ok(secret)
@@ -38,7 +39,7 @@ pub async fn update(app: &App, actor: &Actor, client: &Client, metadata: ClientM
     let now = app.now();
     let needs_secret = metadata.token_endpoint_auth_method.needs_secret();
     let mut tx = app.store.begin().await?;
-    clients::update(&mut tx, &client.id, &Json(metadata), client.declared, now).await?;
+    clients::update(&mut tx, &client.id, &Json(metadata), client.origin, now).await?;
     let mut fresh = None;
     match (needs_secret, &client.secret_hash) {
         (true, None) => {
@@ -129,7 +130,8 @@ pub async fn apply_declared(app: &App, declared: &[DeclaredClient]) -> Result<()
 async fn apply_one(app: &App, declaration: &DeclaredClient) -> Result<(), StoreError> {
     let now = app.now();
     let secret = declaration.client_secret.as_ref().map(|secret| Secret::new(secret.as_str()));
-    let wanted = new_client(app, &declaration.client_id, declaration.metadata.clone(), secret.as_ref(), true, now);
+    let wanted =
+        new_client(app, &declaration.client_id, declaration.metadata.clone(), secret.as_ref(), ClientOrigin::Declared, now);
     let mut tx = app.store.begin().await?;
     let kind = match clients::find(&mut tx, &wanted.id).await? {
         None => {
@@ -137,9 +139,11 @@ async fn apply_one(app: &App, declaration: &DeclaredClient) -> Result<(), StoreE
             AuditKind::ClientCreated
         }
         Some(present)
-            if present.metadata != wanted.metadata || present.secret_hash != wanted.secret_hash || !present.declared =>
+            if present.metadata != wanted.metadata
+                || present.secret_hash != wanted.secret_hash
+                || present.origin != wanted.origin =>
         {
-            clients::update(&mut tx, &wanted.id, &wanted.metadata, true, now).await?;
+            clients::update(&mut tx, &wanted.id, &wanted.metadata, wanted.origin, now).await?;
             clients::set_secret(&mut tx, &wanted.id, wanted.secret_hash.as_deref(), now).await?;
             AuditKind::ClientUpdated
         }
@@ -149,12 +153,22 @@ async fn apply_one(app: &App, declaration: &DeclaredClient) -> Result<(), StoreE
     tx.commit().await
 }
 
-fn new_client(app: &App, id: &str, metadata: ClientMetadata, secret: Option<&Secret>, declared: bool, now: Timestamp) -> Client {
+fn new_client(
+    app: &App,
+    id: &str,
+    metadata: ClientMetadata,
+    secret: Option<&Secret>,
+    origin: ClientOrigin,
+    now: Timestamp,
+) -> Client {
     Client {
         id: id.to_owned(),
         secret_hash: secret.map(|secret| app.secrets.client_secret_hash(secret)),
+        secret_jwe: None,
         metadata: Json(metadata),
-        declared,
+        origin,
+        registration_token_hash: None,
+        last_used_at: None,
         disabled_at: None,
         tokens_not_before: None,
         created_at: now,

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::response_type::ResponseType;
 use super::{Json, ScopeSet};
 use crate::clock::Timestamp;
 
@@ -21,6 +22,8 @@ pub struct AuthorizationParameters {
     pub redirect_uri: String,
     /// Core requires it; OAuth lets a client with a single registered URI leave it out, and then the token request must too.
     pub redirect_uri_was_sent: bool,
+    #[serde(default)]
+    pub response_type: ResponseType,
     pub response_mode: ResponseMode,
     pub scope: ScopeSet,
     pub state: Option<String>,
@@ -43,6 +46,8 @@ pub enum ResponseMode {
     #[default]
     Query,
     FormPost,
+    /// What browsers keep from servers: for answers with a token in them.
+    Fragment,
 }
 
 /// OpenID Connect Core §3.1.2.1 `prompt`.

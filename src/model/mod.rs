@@ -4,8 +4,10 @@
 pub mod audit;
 pub mod authorization;
 pub mod client;
+pub mod client_crypto;
 pub mod json;
 pub mod redirect_uri;
+pub mod response_type;
 pub mod revocation;
 pub mod scope;
 pub mod secret;

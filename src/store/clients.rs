@@ -3,18 +3,22 @@
 use super::engine::{execute, fetch_all, fetch_optional};
 use super::{Conn, StoreError, Tx};
 use crate::clock::Timestamp;
+use crate::model::client::ClientOrigin;
 use crate::model::{Client, ClientMetadata, Json};
 
 macro_rules! columns {
     () => {
-        "id, secret_hash, metadata, declared, disabled_at, tokens_not_before, created_at, updated_at"
+        "id, secret_hash, secret_jwe, metadata, origin, registration_token_hash, last_used_at, disabled_at, tokens_not_before, \
+         created_at, updated_at"
     };
 }
 
-const INSERT: &str = concat!("INSERT INTO clients (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8)");
+// `declared` says what `origin` does: replicas that were not upgraded yet read it.
+const INSERT: &str =
+    concat!("INSERT INTO clients (", columns!(), ", declared) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)");
 const FIND: &str = concat!("SELECT ", columns!(), " FROM clients WHERE id = $1");
 const LIST: &str = concat!("SELECT ", columns!(), " FROM clients WHERE id > $1 ORDER BY id LIMIT $2");
-const UPDATE: &str = "UPDATE clients SET metadata = $2, declared = $3, updated_at = $4 WHERE id = $1";
+const UPDATE: &str = "UPDATE clients SET metadata = $2, origin = $3, declared = $4, updated_at = $5 WHERE id = $1";
 const SET_SECRET: &str = "UPDATE clients SET secret_hash = $2, updated_at = $3 WHERE id = $1";
 const SET_DISABLED: &str = "UPDATE clients SET disabled_at = $2, updated_at = $3 WHERE id = $1";
 const SET_TOKENS_NOT_BEFORE: &str = "UPDATE clients SET tokens_not_before = $2, updated_at = $3 WHERE id = $1";
@@ -33,12 +37,16 @@ pub async fn insert(tx: &mut Tx, client: &Client) -> Result<(), StoreError> {
         INSERT,
         &client.id,
         &client.secret_hash,
+        &client.secret_jwe,
         &client.metadata,
-        client.declared,
+        client.origin,
+        &client.registration_token_hash,
+        client.last_used_at,
         client.disabled_at,
         client.tokens_not_before,
         client.created_at,
         client.updated_at,
+        client.origin == ClientOrigin::Declared,
     )?;
     Ok(())
 }
@@ -58,10 +66,10 @@ pub async fn update(
     tx: &mut Tx,
     id: &str,
     metadata: &Json<ClientMetadata>,
-    declared: bool,
+    origin: ClientOrigin,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    Ok(execute!(tx, UPDATE, id, metadata, declared, now)? > 0)
+    Ok(execute!(tx, UPDATE, id, metadata, origin, origin == ClientOrigin::Declared, now)? > 0)
 }
 
 /// Replaces the hash of a client's secret.

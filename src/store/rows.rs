@@ -12,6 +12,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Database, Decode, Encode, FromRow, Row, Type};
 
 use crate::clock::Timestamp;
+use crate::model::client::ClientOrigin;
 use crate::model::{
     Algorithm, AuditEvent, AuditKind, AuthorizationCode, AuthorizationRequest, Client, Grant, Json, KeyState, RefreshToken,
     Revocation, RevocationKind, Session, SigningKey, StatusList, TokenFamily, User,
@@ -120,7 +121,7 @@ macro_rules! choices {
     )+};
 }
 
-choices!(Algorithm, AuditKind, KeyState, RevocationKind);
+choices!(Algorithm, AuditKind, ClientOrigin, KeyState, RevocationKind);
 
 /// Reads each field from the column of its name.
 macro_rules! rows {
@@ -144,7 +145,10 @@ rows! {
         id, email, email_key, email_verified, profile, roles, groups, password_changed_at, disabled_at, created_at,
         updated_at,
     }
-    Client { id, secret_hash, metadata, declared, disabled_at, tokens_not_before, created_at, updated_at }
+    Client {
+        id, secret_hash, secret_jwe, metadata, origin, registration_token_hash, last_used_at, disabled_at, tokens_not_before,
+        created_at, updated_at
+    }
     Session { id, secret_hash, user_id, auth_time, amr, created_at, last_seen_at, expires_at, ended_at, user_agent, ip }
     AuthorizationRequest { id_hash, client_id, parameters, created_at, expires_at }
     AuthorizationCode {

@@ -48,8 +48,8 @@ const PATHS: &[&str] = &[
 pub struct Metrics {
     handle: Option<PrometheusHandle>,
     pub(super) endpoints: Endpoints,
-    /// Access tokens, by grant (as in `GrantType`) and algorithm (as in `Algorithm::ALL`).
-    tokens: [[Counter; 2]; 3],
+    /// Access tokens, by grant (as in `GrantType::ALL`) and algorithm (as in `Algorithm::ALL`).
+    tokens: [[Counter; 2]; 6],
     revocations: [Counter; 5],
     pub sign_in_succeeded: Counter,
     /// Unknown account or wrong password.
@@ -98,7 +98,7 @@ impl Metrics {
     fn build(recorder: Option<PrometheusRecorder>, paths: &[String]) -> Self {
         let registry = Registry(recorder);
         registry.describe();
-        let tokens = [GrantType::AuthorizationCode, GrantType::RefreshToken, GrantType::ClientCredentials].map(|grant| {
+        let tokens = GrantType::ALL.map(|grant| {
             let labels = |alg: Algorithm| [("grant", grant.as_str()), ("alg", alg.as_str())];
             Algorithm::ALL.map(|alg| registry.counter("tessera_access_tokens_issued_total", &labels(alg)))
         });
@@ -136,11 +136,14 @@ impl Metrics {
 
     /// An access token was issued.
     pub fn token_issued(&self, grant: GrantType, alg: Algorithm) {
-        let [code, refresh, credentials] = &self.tokens;
+        let [code, refresh, credentials, implicit, device, exchange] = &self.tokens;
         let [rs256, es256] = match grant {
             GrantType::AuthorizationCode => code,
             GrantType::RefreshToken => refresh,
             GrantType::ClientCredentials => credentials,
+            GrantType::Implicit => implicit,
+            GrantType::DeviceCode => device,
+            GrantType::TokenExchange => exchange,
         };
         match alg {
             Algorithm::Rs256 => rs256.increment(1),

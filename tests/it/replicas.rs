@@ -8,7 +8,7 @@ use tessera::app::App;
 use tessera::clock::Clock;
 use tessera::config::{Config, DeclaredClient};
 use tessera::lifecycle;
-use tessera::model::client::{AuthMethod, GrantType};
+use tessera::model::client::{AuthMethod, ClientOrigin, GrantType};
 use tessera::model::{Actor, Algorithm, ClientMetadata, KeyState, ScopeSet, Secret};
 use tessera::oidc::access_token;
 use tessera::store::{clients, signing_keys};
@@ -251,7 +251,7 @@ on_both_engines! {
             }
             let found = clients::list(&mut db.store.read().await.unwrap(), "", 100).await.unwrap();
             assert_eq!(found.len(), 20);
-            assert!(found.iter().all(|client| client.declared && client.display_name() == name && client.secret_hash.is_some()));
+            assert!(found.iter().all(|client| client.origin == ClientOrigin::Declared && client.display_name() == name && client.secret_hash.is_some()));
         }
     }
 

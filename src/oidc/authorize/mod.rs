@@ -2,6 +2,8 @@
 //! request, decide; then a page asks the person, or a code goes back.
 
 mod decide;
+mod issue;
+mod receive;
 mod request;
 mod return_address;
 
@@ -11,20 +13,22 @@ use std::time::Duration;
 use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, RawQuery, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
 
 use crate::app::App;
-use crate::error::{ErrorCode, OAuthError, PageError};
+use crate::error::{OAuthError, PageError};
 use crate::http::RetryAfter;
 use crate::http::client_ip::rate_limit_key;
 use crate::http::params::{self, Params};
 use crate::http::rate_limit::Key;
-use crate::model::authorization::ResponseMode;
-use crate::model::{AuthorizationCode, AuthorizationRequest, Client, Json, ScopeSet, Secret, Session, User};
+use crate::model::{AuthorizationRequest, Client, Secret};
 use crate::oidc::session::SignedIn;
 use crate::oidc::token::Peer;
-use crate::store::{authorization, grants, sessions};
+use crate::store::{authorization, grants};
+
+use issue::issue;
+use receive::{Received, find_client, receive};
 
 pub use decide::Decision;
 pub use return_address::{FormPost, ReturnAddress, with_query};
@@ -142,54 +146,6 @@ pub fn go_on(app: &App, id: &Secret) -> Response {
     Redirect::to(&format!("{}/authorize/resume?request={}", app.issuer.path, id.expose())).into_response()
 }
 
-struct Received {
-    client: Arc<Client>,
-    address: ReturnAddress,
-    checked: Result<AuthorizationRequest, OAuthError>,
-}
-
-/// Reads a request. Until the return address is known an error is a page, afterwards it goes to the client.
-async fn receive(app: &App, form: &[u8]) -> Result<Received, PageError> {
-    let params = Params::parse_with_repeated(form).map_err(|error| PageError::bad_link(error.to_string()))?;
-    if let Some(name) = params.repeated().filter(|name| matches!(*name, "client_id" | "redirect_uri")) {
-        return Err(PageError::bad_link(format!("The parameter {name} is there more than once.")));
-    }
-    let client = find_client(app, params.get("client_id")).await?;
-    let (mode, mode_error) = match params.get("response_mode") {
-        None | Some("query") => (ResponseMode::Query, None),
-        Some("form_post") => (ResponseMode::FormPost, None),
-        Some(_) => {
-            (ResponseMode::Query, Some(OAuthError::new(ErrorCode::InvalidRequest, "response_mode must be query or form_post.")))
-        }
-    };
-    let state = params.get("state").map(str::to_owned);
-    let address = ReturnAddress::check(&client, params.get("redirect_uri"), mode, state, &app.issuer.url)?;
-    let checked = mode_error.map_or_else(|| request::check(app, &client, &address, &params), Err).map(|parameters| {
-        let now = app.now();
-        AuthorizationRequest {
-            id_hash: Vec::new(),
-            client_id: client.id.clone(),
-            parameters: Json(parameters),
-            created_at: now,
-            expires_at: now + REQUEST_LIFETIME,
-        }
-    });
-    Ok(Received { client, address, checked })
-}
-
-async fn find_client(app: &App, id: Option<&str>) -> Result<Arc<Client>, PageError> {
-    let id = id.ok_or_else(|| PageError::bad_link("The request has no client_id."))?;
-    match app.clients.find(&app.store, id, app.now()).await? {
-        None => Err(PageError::bad_link("The client_id of the request is not known here.")),
-        Some(client) if client.disabled_at.is_some() => Err(PageError::new(
-            StatusCode::BAD_REQUEST,
-            "This app is switched off",
-            "The people who run this service have switched off sign-in for this app. Ask them if you think that this is a mistake.",
-        )),
-        Some(client) => Ok(client),
-    }
-}
-
 async fn decide_now(
     app: &App,
     request: &AuthorizationRequest,
@@ -234,57 +190,4 @@ fn ask(app: &App, question: Decision, id: &Secret) -> Response {
         _ => "login",
     };
     Redirect::to(&format!("{}/{page}?request={}", app.issuer.path, id.expose())).into_response()
-}
-
-/// Issues a code for `scope`, and answers the request with it.
-async fn issue(
-    app: &App,
-    stored_as: Option<&Secret>,
-    request: &AuthorizationRequest,
-    address: &ReturnAddress,
-    signed_in: &SignedIn,
-    scope: ScopeSet,
-) -> Result<Response, PageError> {
-    let now = app.now();
-    let SignedIn { session, user } = signed_in;
-    let code = Secret::random();
-    let row = code_row(app, &code, request, session, user, scope, now);
-    let mut tx = app.store.begin().await?;
-    if let Some(id) = stored_as
-        && !authorization::take_request(&mut tx, &id.hash()).await?
-    {
-        return Err(PageError::expired());
-    }
-    authorization::insert_code(&mut tx, &row).await?;
-    sessions::touch(&mut tx, &session.id, now).await?;
-    tx.commit().await?;
-    Ok(address.send_code(code.expose()))
-}
-
-fn code_row(
-    app: &App,
-    code: &Secret,
-    request: &AuthorizationRequest,
-    session: &Session,
-    user: &User,
-    scope: ScopeSet,
-    now: crate::clock::Timestamp,
-) -> AuthorizationCode {
-    AuthorizationCode {
-        code_hash: code.hash(),
-        client_id: request.client_id.clone(),
-        user_id: user.id.clone(),
-        session_id: session.id.clone(),
-        parameters: request.parameters.clone(),
-        scope: Json(scope),
-        auth_time: session.auth_time,
-        amr: session.amr.clone(),
-        // Never before the session: see `lifecycle::session::start`.
-        created_at: now.max(session.created_at),
-        expires_at: now + Duration::from_secs(app.config.tokens.authorization_code_lifetime.into()),
-        redeemed_at: None,
-        family_id: None,
-        access_token_jti: None,
-        access_token_expires_at: None,
-    }
 }

@@ -6,7 +6,7 @@ use crate::app::App;
 use crate::error::{ErrorCode, OAuthError};
 use crate::http::params::Params;
 use crate::model::authorization::{AuthorizationParameters, Prompt};
-use crate::model::client::{GrantType, PkcePolicy};
+use crate::model::client::{GrantType, PkcePolicy, ResponseType};
 use crate::model::{Client, ScopeSet};
 use crate::oidc::{mint, scopes};
 
@@ -32,6 +32,7 @@ pub fn check(
     Ok(AuthorizationParameters {
         redirect_uri: address.uri().to_owned(),
         redirect_uri_was_sent: params.get("redirect_uri").is_some(),
+        response_type: ResponseType::CODE,
         response_mode: address.mode(),
         state: bounded(params, "state")?,
         nonce,

@@ -85,6 +85,7 @@ impl ReturnAddress {
             ResponseMode::FormPost => Extension(FormPost { action: self.uri.clone(), fields }).into_response(),
             // 303, so that no browser repeats a POST there (RFC 9700 §4.12).
             ResponseMode::Query => Redirect::to(&with_query(&self.uri, &fields)).into_response(),
+            ResponseMode::Fragment => Redirect::to(&with_fragment(&self.uri, &fields)).into_response(),
         }
     }
 }
@@ -99,6 +100,11 @@ pub fn with_query(uri: &str, fields: &[(&'static str, String)]) -> String {
         Some(_) => "&",
     };
     format!("{uri}{separator}{}", query.finish())
+}
+
+/// `uri`, which has no fragment, with `fields` as its fragment (OAuth 2.0 Multiple Response Types §2.1).
+fn with_fragment(uri: &str, fields: &[(&'static str, String)]) -> String {
+    format!("{uri}#{}", form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish())
 }
 
 #[cfg(test)]

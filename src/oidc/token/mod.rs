@@ -41,6 +41,9 @@ pub async fn post(State(app): State<Arc<App>>, peer: Peer, headers: HeaderMap, b
         GrantType::ClientCredentials => client_credentials::grant(&app, &client, &params, received_at).await,
         GrantType::AuthorizationCode => authorization_code::grant(&app, &client, &params, &actor(), received_at).await,
         GrantType::RefreshToken => refresh_token::grant(&app, &client, &params, &actor(), received_at).await,
+        GrantType::Implicit | GrantType::DeviceCode | GrantType::TokenExchange => {
+            Err(OAuthError::new(ErrorCode::UnsupportedGrantType, "This grant_type is not supported."))
+        }
     }?;
     app.metrics.token_issued(grant_type, client.metadata.access_token_signed_response_alg);
     Ok(json_no_store(StatusCode::OK, &issued))

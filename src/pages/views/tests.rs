@@ -245,8 +245,11 @@ fn an_app_shows_what_its_client_registered() {
         Client {
             id: "ledger".to_owned(),
             secret_hash: None,
+            secret_jwe: None,
             metadata: crate::model::Json(metadata),
-            declared: false,
+            origin: crate::model::client::ClientOrigin::Operator,
+            registration_token_hash: None,
+            last_used_at: None,
             disabled_at: None,
             tokens_not_before: None,
             created_at: Default::default(),

@@ -135,7 +135,7 @@ async fn declared_clients_belong_to_the_configuration() {
     fs::write(folder.join("tessera.toml"), declared).unwrap();
     let provider = Process::serve(folder, free_port(), &[]).await;
     drop(provider);
-    assert_eq!(tessera(folder, &["client", "show", "shop", "--json"]).json()["declared"], true);
+    assert_eq!(tessera(folder, &["client", "show", "shop", "--json"]).json()["origin"], "declared");
     for command in [["update", "shop", "--name=Other"], ["rotate-secret", "shop", "--json"], ["delete", "shop", "--yes"]] {
         let arguments: Vec<&str> = std::iter::once("client").chain(command).collect();
         assert!(tessera(folder, &arguments).failed(1).contains("tessera.toml"));

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use tessera::clock::Timestamp;
+use tessera::model::client::ClientOrigin;
 use tessera::model::{
     Algorithm, AuditEvent, AuditKind, Client, ClientMetadata, Grant, Json, KeyState, Revocation, RevocationKind, User,
 };
@@ -77,7 +78,10 @@ on_both_engines! {
             id: "bare".to_owned(),
             secret_hash: None,
             metadata: Json(ClientMetadata::default()),
-            declared: false,
+            secret_jwe: None,
+            origin: ClientOrigin::Operator,
+            registration_token_hash: None,
+            last_used_at: None,
             disabled_at: None,
             tokens_not_before: None,
             ..full.clone()
@@ -92,15 +96,17 @@ on_both_engines! {
         assert_eq!(clients::list(&mut conn, "", 10).await.unwrap(), [bare.clone(), full.clone()]);
         assert_eq!(clients::find(&mut conn, "full").await.unwrap(), Some(full.clone()));
         write(&db.store, async |tx| {
-            assert!(clients::update(tx, "bare", &full.metadata, true, at(1)).await.unwrap());
+            assert!(clients::update(tx, "bare", &full.metadata, full.origin, at(1)).await.unwrap());
             assert!(clients::set_secret(tx, "bare", full.secret_hash.as_deref(), at(1)).await.unwrap());
             assert!(clients::set_disabled(tx, "bare", full.disabled_at, at(1)).await.unwrap());
             assert!(clients::set_tokens_not_before(tx, "bare", i64::MAX, full.updated_at).await.unwrap());
-            assert!(!clients::update(tx, "nobody", &full.metadata, true, at(1)).await.unwrap());
+            assert!(!clients::update(tx, "nobody", &full.metadata, full.origin, at(1)).await.unwrap());
         })
         .await;
         let mut conn = db.store.read().await.unwrap();
-        assert_eq!(clients::find(&mut conn, "bare").await.unwrap(), Some(Client { id: "bare".to_owned(), ..full }));
+        let Client { secret_jwe, registration_token_hash, last_used_at, .. } = bare;
+        let updated = Client { id: "bare".to_owned(), secret_jwe, registration_token_hash, last_used_at, ..full };
+        assert_eq!(clients::find(&mut conn, "bare").await.unwrap(), Some(updated));
     }
 
     async fn sessions_requests_and_codes(db: TestDatabase) {

@@ -3,7 +3,7 @@
 use serde_json::json;
 use tessera::clock::Timestamp;
 use tessera::model::authorization::{AuthorizationParameters, Prompt, ResponseMode};
-use tessera::model::client::{ApplicationType, AuthMethod, ClientMetadata, GrantType, PkcePolicy};
+use tessera::model::client::{ApplicationType, AuthMethod, ClientMetadata, ClientOrigin, GrantType, PkcePolicy, ResponseType};
 use tessera::model::user::Profile;
 use tessera::model::{
     Address, Algorithm, AuthorizationCode, AuthorizationRequest, Client, Json, KeyState, RefreshToken, ScopeSet, Session,
@@ -74,6 +74,7 @@ pub fn client(id: &str) -> Client {
     Client {
         id: id.to_owned(),
         secret_hash: Some((0..=255).collect()),
+        secret_jwe: Some("a.b.c.d.e".to_owned()),
         metadata: Json(ClientMetadata {
             client_name: Some(AWKWARD.to_owned()),
             client_uri: text("client"),
@@ -96,8 +97,14 @@ pub fn client(id: &str) -> Client {
             refresh_token_lifetime: Some(303),
             audiences: vec!["https://api.example".to_owned()],
             resource_server_for: vec!["https://other.example".to_owned()],
+            localized: [("client_name#de".to_owned(), AWKWARD.to_owned())].into(),
+            default_max_age: Some(u64::MAX),
+            response_types: ResponseType::LEGACY.to_vec(),
+            ..ClientMetadata::default()
         }),
-        declared: true,
+        origin: ClientOrigin::Registered,
+        registration_token_hash: Some(vec![7; 32]),
+        last_used_at: Some(at(-4)),
         disabled_at: Some(at(-3)),
         tokens_not_before: Some(i64::MAX),
         created_at: at(-10),
@@ -123,6 +130,7 @@ pub fn session(id: &str, user_id: &str) -> Session {
 
 pub fn parameters() -> Json<AuthorizationParameters> {
     Json(AuthorizationParameters {
+        response_type: ResponseType::LEGACY[4],
         redirect_uri: "https://app.example/cb".to_owned(),
         redirect_uri_was_sent: true,
         response_mode: ResponseMode::FormPost,

@@ -12,7 +12,7 @@ use crate::http::cors::preflight;
 use crate::http::headers::{api_headers, cors_headers, page_headers};
 use crate::http::params::MAX_BODY;
 use crate::http::request_scope::{LONGEST_REQUEST, RequestScope};
-use crate::oidc::{authorize, introspect, metadata, revocation_feed, revoke, status_list, token, userinfo};
+use crate::oidc::{authorize, device_authorization, introspect, metadata, revocation_feed, revoke, status_list, token, userinfo};
 use crate::pages::{self, account, assets, consent, landing, login, logout, setup};
 use crate::telemetry;
 
@@ -26,6 +26,7 @@ pub fn router(app: &Arc<App>) -> Router {
         .route("/token", post(token::post))
         .route("/userinfo", get(userinfo::handle).post(userinfo::handle))
         .route("/revoke", post(revoke::post))
+        .route("/device_authorization", post(device_authorization::post))
         .route("/jwks", get(metadata::jwks))
         .route("/status-lists", get(status_list::aggregation))
         .route("/status-lists/{list}", get(status_list::get))

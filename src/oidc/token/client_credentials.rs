@@ -43,7 +43,8 @@ pub(super) async fn grant(
         jti: &jti,
         issued_at,
         expires_at,
-        status: status.as_ref(),
+        act: None,
+            status: status.as_ref(),
     };
     let minted = mint::access_token(app, &token)?;
     if let Some(entry) = &minted.status_entry {

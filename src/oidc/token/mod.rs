@@ -2,6 +2,7 @@
 
 mod authorization_code;
 mod client_credentials;
+mod device_code;
 mod refresh_token;
 mod subject;
 
@@ -41,7 +42,8 @@ pub async fn post(State(app): State<Arc<App>>, peer: Peer, headers: HeaderMap, b
         GrantType::ClientCredentials => client_credentials::grant(&app, &client, &params, received_at).await,
         GrantType::AuthorizationCode => authorization_code::grant(&app, &client, &params, &actor(), received_at).await,
         GrantType::RefreshToken => refresh_token::grant(&app, &client, &params, &actor(), received_at).await,
-        GrantType::Implicit | GrantType::DeviceCode | GrantType::TokenExchange => {
+        GrantType::DeviceCode => device_code::grant(&app, &client, &params, &actor(), received_at).await,
+        GrantType::Implicit | GrantType::TokenExchange => {
             Err(OAuthError::new(ErrorCode::UnsupportedGrantType, "This grant_type is not supported."))
         }
     }?;
@@ -80,6 +82,7 @@ fn check_grant_type(client: &Client, params: &Params<'_>) -> Result<GrantType, O
         Some("authorization_code") => GrantType::AuthorizationCode,
         Some("refresh_token") => GrantType::RefreshToken,
         Some("client_credentials") => GrantType::ClientCredentials,
+        Some("urn:ietf:params:oauth:grant-type:device_code") => GrantType::DeviceCode,
         Some(_) => return Err(OAuthError::new(ErrorCode::UnsupportedGrantType, "This grant_type is not supported.")),
         None => return Err(OAuthError::new(ErrorCode::InvalidRequest, "grant_type is missing.")),
     };

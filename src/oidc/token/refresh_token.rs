@@ -115,6 +115,7 @@ fn respond(
             jti: &row.access_token_jti,
             issued_at: row.created_at,
             expires_at: row.access_token_expires_at,
+            act: None,
             status: status.as_ref(),
         },
     )?;

@@ -13,7 +13,7 @@ use crate::http::headers::{api_headers, cors_headers, page_headers};
 use crate::http::params::MAX_BODY;
 use crate::http::request_scope::{LONGEST_REQUEST, RequestScope};
 use crate::oidc::{authorize, device_authorization, introspect, metadata, revocation_feed, revoke, status_list, token, userinfo};
-use crate::pages::{self, account, assets, consent, landing, login, logout, setup};
+use crate::pages::{self, account, assets, consent, device, landing, login, logout, setup};
 use crate::telemetry;
 
 /// The provider as one service.
@@ -42,6 +42,10 @@ pub fn router(app: &Arc<App>) -> Router {
         .route("/login", get(login::get).post(login::post))
         .route("/select-account", get(login::select_account).post(login::account_selected))
         .route("/consent", get(consent::get).post(consent::post))
+        .route("/device", get(device::get).post(device::enter))
+        .route("/device/confirm", post(device::confirm))
+        .route("/device/allowed", get(device::allowed))
+        .route("/device/denied", get(device::denied))
         .route("/logout", get(logout::get).post(logout::post))
         .route("/logout/confirm", post(logout::confirm))
         .route("/account", get(account::profile))

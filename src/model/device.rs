@@ -118,7 +118,8 @@ mod tests {
             assert_eq!(UserCode::parse(typed).as_ref(), Some(&code), "{typed}");
         }
         let long = format!("WDJB{}MJHT", "-".repeat(60));
-        for typed in ["", "WDJB-MJH", "WDJB-MJHTT", "WDJB-MJHA", "WDJB-MJH1", "WDJB-MJHÄ", "ＷＤＪＢＭＪＨＴ", "ΒDJB-MJHT", &long] {
+        for typed in ["", "WDJB-MJH", "WDJB-MJHTT", "WDJB-MJHA", "WDJB-MJH1", "WDJB-MJHÄ", "ＷＤＪＢＭＪＨＴ", "ΒDJB-MJHT", &long]
+        {
             assert_eq!(UserCode::parse(typed), None, "{typed}");
         }
     }

@@ -102,7 +102,8 @@ async fn limit_waiting(app: &App, ip: IpAddr) -> Result<(), OAuthError> {
     let limits = &app.config.limits;
     let window = Duration::from_secs(limits.window.into());
     let allowed = app.limits.begin(key, limits.waiting_requests_per_address, window, app.now()).await;
-    allowed.map_err(|RetryAfter(wait)| OAuthError::busy(wait).because(format!("too many device authorization requests from {ip}")))
+    allowed
+        .map_err(|RetryAfter(wait)| OAuthError::busy(wait).because(format!("too many device authorization requests from {ip}")))
 }
 
 /// Stores the request under a user code that no other has.

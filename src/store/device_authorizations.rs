@@ -12,17 +12,11 @@ macro_rules! columns {
     };
 }
 
-const INSERT: &str = concat!(
-    "INSERT INTO device_authorizations (",
-    columns!(),
-    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
-);
+const INSERT: &str =
+    concat!("INSERT INTO device_authorizations (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)");
 const FIND: &str = concat!("SELECT ", columns!(), " FROM device_authorizations WHERE device_code_hash = $1");
-const FIND_UNDECIDED: &str = concat!(
-    "SELECT ",
-    columns!(),
-    " FROM device_authorizations WHERE user_code = $1 AND decision IS NULL AND expires_at > $2"
-);
+const FIND_UNDECIDED: &str =
+    concat!("SELECT ", columns!(), " FROM device_authorizations WHERE user_code = $1 AND decision IS NULL AND expires_at > $2");
 const POLL: &str = "UPDATE device_authorizations SET polled_at = $2
     WHERE device_code_hash = $1 AND (polled_at IS NULL OR polled_at + poll_interval * 1000000 <= $3)";
 const SLOW_DOWN: &str = "UPDATE device_authorizations
@@ -61,11 +55,7 @@ pub async fn find(conn: &mut Conn, device_code_hash: &[u8]) -> Result<Option<Dev
 }
 
 /// The request that waits for somebody to type this user code.
-pub async fn find_undecided(
-    conn: &mut Conn,
-    user_code: &str,
-    now: Timestamp,
-) -> Result<Option<DeviceAuthorization>, StoreError> {
+pub async fn find_undecided(conn: &mut Conn, user_code: &str, now: Timestamp) -> Result<Option<DeviceAuthorization>, StoreError> {
     fetch_optional!(conn, FIND_UNDECIDED, user_code, now)
 }
 
@@ -76,24 +66,13 @@ pub async fn poll(tx: &mut Tx, device_code_hash: &[u8], now: Timestamp, due_by: 
 }
 
 /// Notes a poll that came too early: from now on `more` seconds must lie between two, up to about `most`.
-pub async fn slow_down(
-    tx: &mut Tx,
-    device_code_hash: &[u8],
-    now: Timestamp,
-    more: i64,
-    most: i64,
-) -> Result<(), StoreError> {
+pub async fn slow_down(tx: &mut Tx, device_code_hash: &[u8], now: Timestamp, more: i64, most: i64) -> Result<(), StoreError> {
     execute!(tx, SLOW_DOWN, device_code_hash, now, more, most)?;
     Ok(())
 }
 
 /// Decides a request in one guarded statement. `false` if it was decided or has expired: of any number of decisions the first counts.
-pub async fn decide(
-    tx: &mut Tx,
-    device_code_hash: &[u8],
-    decision: DeviceDecision,
-    now: Timestamp,
-) -> Result<bool, StoreError> {
+pub async fn decide(tx: &mut Tx, device_code_hash: &[u8], decision: DeviceDecision, now: Timestamp) -> Result<bool, StoreError> {
     Ok(execute!(tx, DECIDE, device_code_hash, decision, now)? > 0)
 }
 

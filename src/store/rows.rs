@@ -15,8 +15,8 @@ use crate::clock::Timestamp;
 use crate::model::client::ClientOrigin;
 use crate::model::{
     Algorithm, AuditEvent, AuditKind, AuthorizationCode, AuthorizationRequest, Client, DeviceAuthorization, DeviceDecision,
-    ExchangedToken, Grant, Json, KeyState, RefreshToken, Revocation, RevocationKind, Session, SigningKey, StatusList, TokenFamily,
-    User,
+    ExchangedToken, Grant, Json, KeyState, RefreshToken, Revocation, RevocationKind, Session, SigningKey, StatusList,
+    TokenFamily, User,
 };
 
 type BoxError = Box<dyn StdError + Send + Sync>;

@@ -44,7 +44,7 @@ pub(super) async fn grant(
         issued_at,
         expires_at,
         act: None,
-            status: status.as_ref(),
+        status: status.as_ref(),
     };
     let minted = mint::access_token(app, &token)?;
     if let Some(entry) = &minted.status_entry {

@@ -92,8 +92,18 @@ fn grants(metadata: &ClientMetadata, broken: &mut Vec<String>) {
         broken,
     );
     refuse_if(
-        uses(GrantType::RefreshToken) && !uses(GrantType::AuthorizationCode),
-        "grant_types: refresh_token needs authorization_code beside it",
+        uses(GrantType::RefreshToken) && !uses(GrantType::AuthorizationCode) && !uses(GrantType::DeviceCode),
+        "grant_types: refresh_token needs authorization_code or device_code beside it",
+        broken,
+    );
+    refuse_if(
+        uses(GrantType::TokenExchange) && public,
+        "grant_types: token-exchange is not for a public client; choose another token_endpoint_auth_method",
+        broken,
+    );
+    refuse_if(
+        uses(GrantType::TokenExchange) == metadata.token_exchange.is_empty(),
+        "token_exchange: says how the grant token-exchange may be used (impersonation, delegation); give both or neither",
         broken,
     );
     refuse_if(
@@ -167,6 +177,7 @@ mod tests {
 
     use super::*;
     use crate::model::ScopeSet;
+    use crate::model::client::TokenExchange;
 
     fn app() -> ClientMetadata {
         ClientMetadata { redirect_uris: vec!["https://app.example/cb".to_owned()], ..ClientMetadata::default() }
@@ -183,19 +194,19 @@ mod tests {
     fn a_plain_app_is_right() {
         assert_eq!(broken(true, |_| {}), "");
         assert_eq!(broken(false, |app| app.token_endpoint_auth_method = AuthMethod::None), "");
-        assert_eq!(
-            broken(true, |app| {
+        for grant_types in [vec![GrantType::ClientCredentials], vec![GrantType::DeviceCode, GrantType::RefreshToken]] {
+            let changed = |app: &mut ClientMetadata| {
                 app.redirect_uris.clear();
-                app.grant_types = vec![GrantType::ClientCredentials];
-            }),
-            ""
-        );
+                app.grant_types = grant_types.clone();
+            };
+            assert_eq!(broken(true, changed), "");
+        }
     }
 
     #[test]
     fn each_rule_is_reported_by_its_key() {
         type Change = fn(&mut ClientMetadata);
-        let rules: [(&str, bool, Change); 19] = [
+        let rules: [(&str, bool, Change); 22] = [
             ("client_secret", false, |_| {}),
             ("client_secret", true, |app| app.token_endpoint_auth_method = AuthMethod::None),
             ("client_name", true, |app| app.client_name = Some(" ".to_owned())),
@@ -210,6 +221,13 @@ mod tests {
                 app.token_endpoint_auth_method = AuthMethod::None;
                 app.grant_types.push(GrantType::ClientCredentials);
             }),
+            ("grant_types", false, |app| {
+                app.token_endpoint_auth_method = AuthMethod::None;
+                app.grant_types.push(GrantType::TokenExchange);
+                app.token_exchange = vec![TokenExchange::Delegation];
+            }),
+            ("token_exchange", true, |app| app.grant_types.push(GrantType::TokenExchange)),
+            ("token_exchange", true, |app| app.token_exchange = vec![TokenExchange::Impersonation]),
             ("resource_server_for", false, |app| {
                 app.token_endpoint_auth_method = AuthMethod::None;
                 app.resource_server_for.push("https://api.example".to_owned());

@@ -118,6 +118,7 @@ fn provider_metadata(config: &Config) -> Value {
             "refresh_token",
             "client_credentials",
             GrantType::DeviceCode.as_str(),
+            GrantType::TokenExchange.as_str(),
         ],
         "code_challenge_methods_supported": ["S256"],
         "subject_types_supported": ["public"],

@@ -127,6 +127,7 @@ pub(super) async fn redeem(
     tx.commit().await?;
     Ok(TokenResponse {
         access_token: minted.token,
+        issued_token_type: None,
         token_type: "Bearer",
         expires_in: expires_at.seconds() - issued_at.seconds(),
         refresh_token: refresh_token.map(|token| token.expose().to_owned()),

@@ -54,6 +54,7 @@ pub(super) async fn grant(
     }
     Ok(TokenResponse {
         access_token: minted.token,
+        issued_token_type: None,
         token_type: "Bearer",
         expires_in: expires_at.seconds() - Timestamp::seconds(issued_at),
         refresh_token: None,

@@ -137,6 +137,7 @@ fn respond(
     };
     let response = TokenResponse {
         access_token,
+        issued_token_type: None,
         token_type: "Bearer",
         expires_in: (row.access_token_expires_at.seconds() - app.now().seconds()).max(0),
         refresh_token: Some(successor.expose().to_owned()),

@@ -4,6 +4,7 @@ mod access_token;
 mod authorize;
 mod client_auth;
 mod code;
+pub mod device;
 mod logout;
 mod metadata;
 mod refresh;

@@ -198,6 +198,12 @@ impl Token {
         strings(&self.0.claims, "groups").unwrap_or_default()
     }
 
+    /// Who acts for [`sub`](Self::sub), if the token was exchanged by a service that says so: `act` (RFC 8693 §4.1), with `sub`, `client_id`
+    /// and, inside, who acted before. Authorize by `sub`; this is for the record, and for refusing what only the person may do.
+    pub fn actor(&self) -> Option<&Map<String, Value>> {
+        self.0.claims.get("act")?.as_object()
+    }
+
     /// Any claim, as `T`; `None` if it is absent or is no `T`.
     pub fn claim<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
         T::deserialize(self.0.claims.get(name)?).ok()

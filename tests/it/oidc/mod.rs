@@ -11,3 +11,4 @@ mod refresh;
 mod revocation;
 mod revocation_feed;
 mod status_list;
+mod token_exchange;

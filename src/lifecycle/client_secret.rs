@@ -12,7 +12,12 @@ use crate::store::{StoreError, Tx, clients, signing_keys};
 ///
 /// As for a signing key, the key-encryption key is taken from its file here, within the transaction: in SQLite nobody else writes
 /// meanwhile, so whoever changes that key either wrote the file before this, or finds what is stored here and seals it anew.
-pub(super) async fn seal(app: &App, tx: &mut Tx, metadata: &ClientMetadata, secret: &Secret) -> Result<Option<String>, StoreError> {
+pub(super) async fn seal(
+    app: &App,
+    tx: &mut Tx,
+    metadata: &ClientMetadata,
+    secret: &Secret,
+) -> Result<Option<String>, StoreError> {
     if !metadata.needs_readable_secret() {
         return Ok(None);
     }

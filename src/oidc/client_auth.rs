@@ -127,12 +127,7 @@ fn verify_by_key(client: &Client, assertion: &str, now: Timestamp) -> Result<Map
 }
 
 /// The claims of a `client_secret_jwt`: signed with the client's secret. HS256 is the only algorithm that can be meant.
-async fn verify_by_secret(
-    app: &App,
-    client: &Client,
-    assertion: &str,
-    now: Timestamp,
-) -> Result<Map<String, Value>, OAuthError> {
+async fn verify_by_secret(app: &App, client: &Client, assertion: &str, now: Timestamp) -> Result<Map<String, Value>, OAuthError> {
     if client.metadata.token_endpoint_auth_signing_alg.is_some_and(|alg| alg != ClientAlgorithm::Hs256) {
         return Err(refused_assertion(client, "token_endpoint_auth_signing_alg is not one of client_secret_jwt"));
     }

@@ -32,7 +32,7 @@ pub(super) struct Options {
     #[arg(long, conflicts_with = "auth_method")]
     pub public: bool,
     /// How the client proves who it is at the token endpoint
-    #[arg(long, value_name = "METHOD", value_parser = word::<AuthMethod>(&["client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "none"]))]
+    #[arg(long, value_name = "METHOD", value_parser = word::<AuthMethod>(&["client_secret_basic", "client_secret_post", "private_key_jwt", "none"]))]
     pub auth_method: Option<AuthMethod>,
     /// A JWK set with the client's public keys, for private_key_jwt
     #[arg(long, value_name = "FILE")]
@@ -158,7 +158,7 @@ impl Options {
 /// Every rule that it breaks.
 pub(super) fn check(id: &str, metadata: &ClientMetadata, scopes: &[CustomScope]) -> anyhow::Result<()> {
     // A client that needs a secret is given one.
-    let has_secret = metadata.needs_secret();
+    let has_secret = metadata.token_endpoint_auth_method.needs_secret();
     match check_client(id, has_secret, metadata, scopes) {
         Ok(()) => Ok(()),
         Err(broken) if broken.len() == 1 => bail!("{}", broken.join("")),

@@ -50,19 +50,13 @@ fn identity(id: &str, has_secret: bool, metadata: &ClientMetadata, broken: &mut 
     let well_formed = !id.is_empty() && id.len() <= 255 && id.bytes().all(|b| b.is_ascii_graphic());
     refuse_if(!well_formed, "client_id: must be 1 to 255 printable ASCII characters without spaces", broken);
     refuse_if(
-        metadata.needs_secret() && !has_secret,
+        method.needs_secret() && !has_secret,
         "client_secret: is missing; set one, or set token_endpoint_auth_method to \"none\" for an app that cannot keep a secret",
         broken,
     );
     refuse_if(
-        !metadata.needs_secret() && has_secret,
+        !method.needs_secret() && has_secret,
         "client_secret: is of no use with this token_endpoint_auth_method; leave it out",
-        broken,
-    );
-    refuse_if(
-        method == AuthMethod::None && metadata.needs_readable_secret(),
-        "id_token_encrypted_response_alg, userinfo_encrypted_response_alg: A128KW and A256KW make their key from a client_secret, which an \
-         app that cannot keep one does not have; choose another algorithm",
         broken,
     );
     refuse_if(

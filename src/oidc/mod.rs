@@ -15,6 +15,7 @@ pub mod revoke;
 pub mod scopes;
 pub mod session;
 pub mod status_list;
+pub mod subject;
 pub mod token;
 pub mod userinfo;
 

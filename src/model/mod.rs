@@ -11,6 +11,7 @@ pub mod response_type;
 pub mod revocation;
 pub mod scope;
 pub mod secret;
+pub mod sector;
 pub mod session;
 pub mod signing_key;
 pub mod status_list;

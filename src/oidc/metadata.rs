@@ -91,9 +91,9 @@ fn provider_metadata(config: &Config) -> Value {
         "groups",
     ];
     claims.extend(config.scopes.iter().flat_map(|scope| scope.claims.iter().map(String::as_str)));
-    let client_auth = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"];
-    let confidential_auth = &client_auth[..3];
-    let assertion_algs = keyring::ASSERTION_ALGS;
+    let confidential_auth = ["client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt"];
+    let client_auth: Vec<&str> = confidential_auth.into_iter().chain(["none"]).collect();
+    let assertion_algs: Vec<&str> = keyring::ASSERTION_ALGS.into_iter().chain(["HS256"]).collect();
     let mut metadata = json!({
         "issuer": issuer,
         "authorization_endpoint": at("/authorize"),
@@ -113,7 +113,7 @@ fn provider_metadata(config: &Config) -> Value {
         "response_modes_supported": ["query", "form_post"],
         "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
         "code_challenge_methods_supported": ["S256"],
-        "subject_types_supported": ["public"],
+        "subject_types_supported": ["public", "pairwise"],
         "acr_values_supported": [mint::ACR_PASSWORD],
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "display_values_supported": ["page"],

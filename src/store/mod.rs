@@ -13,6 +13,7 @@ pub mod clients;
 pub mod credentials;
 pub mod grants;
 pub mod installation;
+pub mod pairwise_subjects;
 pub mod revocations;
 pub mod sessions;
 pub mod signing_keys;
@@ -31,6 +32,7 @@ pub fn statements() -> impl Iterator<Item = &'static str> {
         credentials::STATEMENTS,
         grants::STATEMENTS,
         installation::STATEMENTS,
+        pairwise_subjects::STATEMENTS,
         revocations::STATEMENTS,
         sessions::STATEMENTS,
         signing_keys::STATEMENTS,

@@ -10,9 +10,10 @@ use crate::client_cache;
 use crate::clock::Timestamp;
 use crate::config::DeclaredClient;
 use crate::model::client::ClientOrigin;
+use crate::model::sector::same_subjects;
 use crate::model::{Actor, AuditKind, Client, ClientMetadata, Json, Secret};
 use crate::revocation;
-use crate::store::{StoreError, Tx, clients};
+use crate::store::{StoreError, Tx, clients, token_families};
 
 /// How far the clocks of two replicas may differ (docs/operating.md). Tokens of a person fall by `sid` as well, those of a client only by `iat`.
 pub const CLOCKS_DIFFER: Duration = Duration::from_secs(2);
@@ -39,10 +40,14 @@ pub async fn create(app: &App, actor: &Actor, id: &str, metadata: ClientMetadata
 }
 
 /// Replaces a client's metadata. A client that now needs a secret and has none is given one; and so is one whose secret must be readable
-/// from now on, since of the old one there is only the hash.
+/// from now on, since of the old one there is only the hash. If the client knows people by another `sub` from now on, its refresh tokens end:
+/// those tokens never change whom they are about (OpenID Connect Core §12.2).
 pub async fn update(app: &App, actor: &Actor, client: &Client, metadata: ClientMetadata) -> Result<Option<Secret>, StoreError> {
     let now = app.now();
     let mut tx = app.store.begin().await?;
+    if !same_subjects(&client.metadata, &metadata) {
+        token_families::revoke_of_client(&mut tx, &client.id, now).await?;
+    }
     clients::update(&mut tx, &client.id, &Json(metadata), client.origin, now).await?;
     let fresh = match clients::find(&mut tx, &client.id).await? {
         Some(present) => client_secret::follow_metadata(app, &mut tx, &present).await?,
@@ -151,6 +156,9 @@ async fn apply_one(app: &App, declaration: &DeclaredClient) -> Result<(), StoreE
                 || present.secret_jwe != wanted.secret_jwe
                 || present.origin != wanted.origin =>
         {
+            if !same_subjects(&present.metadata, &wanted.metadata) {
+                token_families::revoke_of_client(&mut tx, &wanted.id, now).await?;
+            }
             clients::update(&mut tx, &wanted.id, &wanted.metadata, wanted.origin, now).await?;
             let (hash, sealed) = (wanted.secret_hash.as_deref(), wanted.secret_jwe.as_deref());
             clients::set_secret(&mut tx, &wanted.id, hash, sealed, now).await?;

@@ -11,7 +11,7 @@ use crate::clock::Timestamp;
 use crate::lifecycle;
 use crate::oidc::revocation_feed;
 use crate::revocation;
-use crate::store::{StoreError, audit, authorization, clients, sessions, status_lists, token_families};
+use crate::store::{StoreError, audit, authorization, clients, registration, sessions, status_lists, token_families};
 
 /// Another process's change to the signing keys is seen within this time, and a rotation that is due happens.
 const KEYS_EVERY: Duration = Duration::from_secs(2);
@@ -95,6 +95,10 @@ pub async fn clean_up(app: &App) -> Result<(), StoreError> {
     let mut tx = app.store.begin().await?;
     audit::purge(&mut tx, now.minus(Duration::from_secs(app.config.log.audit_retention.into()))).await?;
     tx.commit().await?;
+    let mut tx = app.store.begin().await?;
+    registration::purge_tokens(&mut tx, before).await?;
+    tx.commit().await?;
+    lifecycle::client::forget_unused(app).await?;
     app.revocations.purge().await?;
     purge_status_lists(app, now.minus(STATUS_LISTS_KEPT_FOR)).await
 }

@@ -31,6 +31,7 @@ pub use claims::{ClaimError, ClaimRules, check_claims};
 pub use generate::generate;
 pub use import::{ImportError, ImportedKey, import};
 pub use jws::{MAX_TOKEN_BYTES, VerifyError};
+pub use strict_json::object as strict_json_object;
 pub use kek::{KekError, KeyEncryptionKey, SealError};
 pub use verify::{PublicKeys, PublicKeysError, Verified};
 

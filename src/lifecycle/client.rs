@@ -1,5 +1,7 @@
 //! A client is registered, changed, given a new secret, disabled, enabled or deleted.
 
+mod unvouched;
+
 use std::time::Duration;
 
 use serde_json::Map;
@@ -12,7 +14,9 @@ use crate::config::DeclaredClient;
 use crate::model::client::ClientOrigin;
 use crate::model::{Actor, AuditKind, Client, ClientMetadata, Json, Secret};
 use crate::revocation;
-use crate::store::{StoreError, Tx, clients};
+use crate::store::{StoreError, Tx, clients, registration};
+
+pub use unvouched::{Registered, Registration, change_itself, forget_unused, register, used};
 
 /// How far the clocks of two replicas may differ (docs/operating.md). Tokens of a person fall by `sid` as well, those of a client only by `iat`.
 pub const CLOCKS_DIFFER: Duration = Duration::from_secs(2);
@@ -34,28 +38,40 @@ pub async fn create(app: &App, actor: &Actor, id: &str, metadata: ClientMetadata
     Ok(secret)
 }
 
-/// Replaces a client's metadata. A client that now needs a secret and has none is given one.
+/// Replaces a client's metadata. A client that now needs a secret and has none is given one. One that registered itself can then change
+/// itself no more: it could take back what the operator decided.
 pub async fn update(app: &App, actor: &Actor, client: &Client, metadata: ClientMetadata) -> Result<Option<Secret>, StoreError> {
     let now = app.now();
-    let needs_secret = metadata.token_endpoint_auth_method.needs_secret();
     let mut tx = app.store.begin().await?;
+    let fresh = settle_secret(app, &mut tx, client, &metadata, now).await?;
     clients::update(&mut tx, &client.id, &Json(metadata), client.origin, now).await?;
-    let mut fresh = None;
-    match (needs_secret, &client.secret_hash) {
-        (true, None) => {
-            let secret = Secret::random();
-            clients::set_secret(&mut tx, &client.id, Some(&app.secrets.client_secret_hash(&secret)), now).await?;
-            fresh = Some(secret);
-        }
-        (false, Some(_)) => {
-            clients::set_secret(&mut tx, &client.id, None, now).await?;
-        }
-        _ => {}
-    }
+    registration::end_management(&mut tx, &client.id).await?;
     record(&mut tx, actor, AuditKind::ClientUpdated, format!("client:{}", client.id), Map::new(), now).await?;
     tx.commit().await?;
     app.clients.forget(&client.id);
     Ok(fresh)
+}
+
+/// Gives a client the secret that its authentication method will need, if it has none, and takes away one that is of no use.
+async fn settle_secret(
+    app: &App,
+    tx: &mut Tx,
+    client: &Client,
+    metadata: &ClientMetadata,
+    now: Timestamp,
+) -> Result<Option<Secret>, StoreError> {
+    match (metadata.token_endpoint_auth_method.needs_secret(), &client.secret_hash) {
+        (true, None) => {
+            let secret = Secret::random();
+            clients::set_secret(tx, &client.id, Some(&app.secrets.client_secret_hash(&secret)), now).await?;
+            Ok(Some(secret))
+        }
+        (false, Some(_)) => {
+            clients::set_secret(tx, &client.id, None, now).await?;
+            Ok(None)
+        }
+        _ => Ok(None),
+    }
 }
 
 /// Gives a client a new secret. With `compromised`, tokens that anybody had with the old one are refused.

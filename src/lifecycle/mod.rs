@@ -4,6 +4,7 @@
 pub mod client;
 pub mod family;
 pub mod key;
+pub mod registration_token;
 pub mod session;
 pub mod token;
 pub mod user;

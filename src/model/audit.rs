@@ -30,6 +30,8 @@ pub enum AuditKind {
     ClientDisabled,
     ClientEnabled,
     ClientDeleted,
+    RegistrationTokenCreated,
+    RegistrationTokenRevoked,
     TokenRevoked,
     CodeReplayed,
     RefreshTokenReplayed,

@@ -7,6 +7,7 @@ pub mod client;
 pub mod client_crypto;
 pub mod json;
 pub mod redirect_uri;
+pub mod registration_token;
 pub mod response_type;
 pub mod revocation;
 pub mod scope;
@@ -22,6 +23,7 @@ pub use authorization::{AuthorizationCode, AuthorizationRequest, CodeRedemption,
 pub use client::{Client, ClientMetadata};
 pub use json::Json;
 pub use redirect_uri::RedirectUri;
+pub use registration_token::RegistrationToken;
 pub use revocation::{Revocation, RevocationKind};
 pub use scope::ScopeSet;
 pub use secret::Secret;

@@ -117,7 +117,7 @@ pub(super) async fn run(globals: &Globals, command: Command) -> anyhow::Result<(
         Command::Update { id, options, json } => update(&app, &id, &options, json).await,
         Command::RotateSecret { id, compromised, json } => {
             let client = find_own(&app, &id).await?;
-            if !client.metadata.token_endpoint_auth_method.needs_secret() {
+            if !client.metadata.needs_secret() {
                 bail!("{id} has no secret: it uses {}", text(&json!(client.metadata.token_endpoint_auth_method)));
             }
             let secret = lifecycle::client::rotate_secret(&app, &operator, &id, compromised).await?;
@@ -231,12 +231,12 @@ fn print_secret(id: &str, secret: Option<&Secret>, as_json: bool, done: &str) ->
     output::line(done)?;
     output::print(&format!("\n{}", output::fields(&fields)))?;
     if secret.is_some() {
-        output::note("\nKeep the secret now: it is stored as a hash and will not be shown again.");
+        output::note("\nKeep the secret now: it will not be shown again.");
     }
     Ok(())
 }
 
-/// The metadata with what this provider knows beside it. Never the secret: there is only its hash.
+/// The metadata with what this provider knows beside it. Never the secret, sealed or not.
 fn as_value(client: &Client) -> Value {
     let mut value = json!({
         "client_id": client.id,

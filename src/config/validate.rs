@@ -165,9 +165,8 @@ fn argon2_cost(passwords: &Passwords) -> Result<(), String> {
 }
 
 fn registration_scopes(config: &Config) -> Result<(), String> {
-    let known = |name: &String| {
-        STANDARD_SCOPES.contains(&name.as_str()) || config.scopes.iter().any(|custom| custom.name == *name)
-    };
+    let known =
+        |name: &String| STANDARD_SCOPES.contains(&name.as_str()) || config.scopes.iter().any(|custom| custom.name == *name);
     let unknown = config.registration.scopes.iter().find(|name| !known(name));
     unknown.map_or(Ok(()), |name| Err(format!("there is no scope {name}; define it under [[scopes]]")))
 }

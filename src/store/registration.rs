@@ -22,7 +22,8 @@ const INSERT_TOKEN: &str = concat!("INSERT INTO registration_tokens (", columns!
 const LIST_TOKENS: &str = concat!("SELECT ", columns!(), " FROM registration_tokens ORDER BY created_at, id");
 const FIND_TOKEN: &str =
     concat!("SELECT ", columns!(), " FROM registration_tokens WHERE token_hash = $1 AND expires_at > $2 AND uses_left > 0");
-const USE_TOKEN: &str = "UPDATE registration_tokens SET uses_left = uses_left - 1 WHERE id = $1 AND expires_at > $2 AND uses_left > 0";
+const USE_TOKEN: &str =
+    "UPDATE registration_tokens SET uses_left = uses_left - 1 WHERE id = $1 AND expires_at > $2 AND uses_left > 0";
 const DELETE_TOKEN: &str = "DELETE FROM registration_tokens WHERE id = $1";
 const PURGE_TOKENS: &str = "DELETE FROM registration_tokens WHERE expires_at < $1";
 
@@ -39,32 +40,12 @@ const FORGET: &str = concat!(
     " AND disabled_at IS NULL AND COALESCE(last_used_at, created_at) < $1 ORDER BY created_at LIMIT $2) RETURNING id"
 );
 
-pub(super) const STATEMENTS: &[&str] = &[
-    INSERT_TOKEN,
-    LIST_TOKENS,
-    FIND_TOKEN,
-    USE_TOKEN,
-    DELETE_TOKEN,
-    PURGE_TOKENS,
-    COUNT,
-    CHANGE,
-    END_MANAGEMENT,
-    TOUCH,
-    FORGET,
-];
+pub(super) const STATEMENTS: &[&str] =
+    &[INSERT_TOKEN, LIST_TOKENS, FIND_TOKEN, USE_TOKEN, DELETE_TOKEN, PURGE_TOKENS, COUNT, CHANGE, END_MANAGEMENT, TOUCH, FORGET];
 
 /// Adds an initial access token.
 pub async fn insert_token(tx: &mut Tx, token: &RegistrationToken) -> Result<(), StoreError> {
-    execute!(
-        tx,
-        INSERT_TOKEN,
-        &token.id,
-        &token.token_hash,
-        &token.note,
-        token.uses_left,
-        token.created_at,
-        token.expires_at
-    )?;
+    execute!(tx, INSERT_TOKEN, &token.id, &token.token_hash, &token.note, token.uses_left, token.created_at, token.expires_at)?;
     Ok(())
 }
 

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::{new_client, settle_secret};
+use super::new_client;
 use crate::app::App;
-use crate::lifecycle::record;
+use crate::lifecycle::{client_secret, detail, record};
 use crate::model::client::ClientOrigin;
 use crate::model::secret::new_id;
 use crate::model::{Actor, AuditKind, Client, ClientMetadata, Json, RegistrationToken, Secret};
@@ -47,7 +47,7 @@ pub async fn register(
     initial: Option<&RegistrationToken>,
 ) -> Result<Registration, StoreError> {
     let (now, id) = (app.now(), new_id());
-    let secret = metadata.token_endpoint_auth_method.needs_secret().then(Secret::random);
+    let secret = metadata.needs_secret().then(Secret::random);
     let access_token = Secret::random();
     let mut client = new_client(app, &id, metadata, secret.as_ref(), ClientOrigin::Registered, now);
     client.registration_token_hash = Some(access_token.hash());
@@ -61,6 +61,9 @@ pub async fn register(
     // On PostgreSQL two at once may both find the last place free: then there is one more than that.
     if registration::count(&mut tx, most).await? >= most {
         return Ok(Registration::Full);
+    }
+    if let Some(secret) = &secret {
+        client.secret_jwe = client_secret::seal(app, &mut tx, &client.metadata, secret).await?;
     }
     clients::insert(&mut tx, &client).await?;
     let mut detail = Map::from_iter([("origin".to_owned(), Value::from("registered"))]);
@@ -85,16 +88,17 @@ pub async fn change_itself(
     if !registration::change(&mut tx, &client.id, &shown.hash(), &access_token.hash(), &metadata, now).await? {
         return Ok(None);
     }
-    let secret = settle_secret(app, &mut tx, client, &metadata, now).await?;
-    if looks_other(&client.metadata, &metadata) {
+    // Of two at once only one came so far, so nobody else changes this row now.
+    let present = Client { metadata, ..clients::find(&mut tx, &client.id).await?.unwrap_or_else(|| client.clone()) };
+    let secret = client_secret::follow_metadata(app, &mut tx, &present).await?;
+    if looks_other(&client.metadata, &present.metadata) {
         grants::delete_of_client(&mut tx, &client.id).await?;
     }
     let myself = actor.named(format!("client:{}", client.id));
     record(&mut tx, &myself, AuditKind::ClientUpdated, format!("client:{}", client.id), Map::new(), now).await?;
     tx.commit().await?;
     app.clients.forget(&client.id);
-    let client = Client { metadata, updated_at: now, ..client.clone() };
-    Ok(Some(Registered { client, secret, access_token }))
+    Ok(Some(Registered { client: present, secret, access_token }))
 }
 
 /// Whether people who allowed the one would want to be asked about the other: it has another name or face, or sends them elsewhere.
@@ -128,7 +132,7 @@ pub async fn forget_unused(app: &App) -> Result<(), StoreError> {
         let mut tx = app.store.begin().await?;
         let forgotten = registration::forget(&mut tx, before, PORTION).await?;
         for id in &forgotten {
-            let detail = super::detail("unused", true);
+            let detail = detail("unused", true);
             record(&mut tx, &provider, AuditKind::ClientDeleted, format!("client:{id}"), detail, now).await?;
         }
         tx.commit().await?;

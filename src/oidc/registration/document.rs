@@ -81,13 +81,14 @@ pub fn parse(bytes: &[u8], config: &Config) -> Result<Document, OAuthError> {
     if bytes.len() > LONGEST {
         return Err(invalid("The document is too long."));
     }
-    let mut sent = strict_json_object(bytes).map_err(|error| invalid("The body is not a JSON object.").because(error.to_string()))?;
+    let mut sent =
+        strict_json_object(bytes).map_err(|error| invalid("The body is not a JSON object.").because(error.to_string()))?;
     sent.retain(|_, value| !value.is_null());
     if let Some(statement) = sent.get("software_statement") {
         return Err(refuse_statement(statement));
     }
     let metadata = metadata(&sent, config)?;
-    let has_secret = metadata.token_endpoint_auth_method.needs_secret();
+    let has_secret = metadata.needs_secret();
     strangers::check(&metadata, sent.contains_key("response_types"))?;
     check_client("new", has_secret, &metadata, config).map_err(|broken| first(&broken))?;
     let text = |name: &str| match sent.get(name) {
@@ -113,8 +114,8 @@ fn metadata(sent: &Map<String, Value>, config: &Config) -> Result<ClientMetadata
             members.insert(name.clone(), value.clone());
         }
     }
-    let mut metadata: ClientMetadata =
-        serde_json::from_value(Value::Object(members)).map_err(|error| invalid("The metadata cannot be read.").because(error.to_string()))?;
+    let mut metadata: ClientMetadata = serde_json::from_value(Value::Object(members))
+        .map_err(|error| invalid("The metadata cannot be read.").because(error.to_string()))?;
     for (name, value) in sent.iter().filter(|(name, _)| is_localized(name)) {
         let text = value.as_str().ok_or_else(|| invalid("A member with a language tag must be text."))?;
         metadata.localized.insert(name.clone(), text.to_owned());
@@ -157,7 +158,9 @@ fn refuse_statement(statement: &Value) -> OAuthError {
             if object(header).is_some() && object(claims).is_some() && !signature.is_empty())
     });
     match is_jwt {
-        true => OAuthError::new(ErrorCode::UnapprovedSoftwareStatement, "Software statements are not accepted here; leave it out."),
+        true => {
+            OAuthError::new(ErrorCode::UnapprovedSoftwareStatement, "Software statements are not accepted here; leave it out.")
+        }
         false => OAuthError::new(ErrorCode::InvalidSoftwareStatement, "The software statement is not a signed JWT."),
     }
 }

@@ -18,6 +18,7 @@ use crate::app::App;
 use crate::error::OAuthError;
 use crate::lifecycle;
 use crate::model::client::{ClientOrigin, PkcePolicy};
+use crate::model::sector::same_subjects;
 use crate::model::{Client, ClientMetadata, Secret};
 use crate::oidc::token::Peer;
 use crate::store::clients;
@@ -40,13 +41,17 @@ pub async fn put(
     let (actor, ip) = origin(&app, &headers, peer);
     let document = read(&app, &headers, &body)?;
     check_identity(&app, &client, &document)?;
+    // A code or refresh token from before would yield the `sub` by which another host knows the person.
+    if !same_subjects(&client.metadata, &document.metadata) {
+        return Err(invalid("subject_type: neither it nor the host of pairwise subjects can be changed; register anew"));
+    }
     limit(&app, ip).await?;
     sector::check(&app, &document.metadata).await?;
     let metadata = keep_operators(&client.metadata, document.metadata, app.config.registration.pkce);
     let changed = lifecycle::client::change_itself(&app, &actor, &client, &shown, metadata).await?;
     let changed = changed.ok_or_else(|| invalid_token("the registration access token was replaced meanwhile"))?;
     // One that the client has just shown may be told again: some clients take the answer for all that there is.
-    let known = document.client_secret.filter(|_| changed.client.metadata.token_endpoint_auth_method.needs_secret());
+    let known = document.client_secret.filter(|_| changed.client.metadata.needs_secret());
     let secret = changed.secret.or(known);
     Ok(answer::information(&app, StatusCode::OK, &changed.client, secret.as_ref(), &changed.access_token))
 }

@@ -4,7 +4,7 @@ use super::document::invalid;
 use crate::error::OAuthError;
 use crate::keyring::validate_jwks;
 use crate::model::ClientMetadata;
-use crate::model::client::{GrantType, ResponseType};
+use crate::model::client::{GrantType, ResponseType, SubjectType};
 
 /// Checks what `config::check_client` leaves to operators. `says_response_types`: they are the client's own words and no default.
 ///
@@ -17,6 +17,10 @@ pub fn check(metadata: &ClientMetadata, says_response_types: bool) -> Result<(),
         if uses(grant) {
             return Err(invalid(&format!("grant_types: {} is not for clients that register themselves", grant.as_str())));
         }
+    }
+    // Whose host it is, only the way back through its redirect URI proves.
+    if metadata.subject_type == SubjectType::Pairwise && uses(GrantType::DeviceCode) {
+        return Err(invalid("subject_type: pairwise subjects and device_code do not go together here"));
     }
     if says_response_types {
         consistent(metadata)?;

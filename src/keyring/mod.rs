@@ -36,6 +36,7 @@ pub use jws::{MAX_TOKEN_BYTES, VerifyError};
 pub use kek::{KekError, KeyEncryptionKey, SealError};
 pub use key_set::parse_jwks;
 pub use secret_assertion::verify_with_secret;
+pub use strict_json::object as strict_json_object;
 pub use verify::{PublicKeys, PublicKeysError, Verified};
 
 use crate::model::{Algorithm, KeyState, SigningKey};

@@ -12,6 +12,7 @@ pub mod introspect;
 pub mod logout;
 pub mod metadata;
 pub mod mint;
+pub mod registration;
 pub mod revocation_feed;
 pub mod revoke;
 pub mod scopes;

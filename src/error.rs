@@ -10,7 +10,8 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-/// Error codes of RFC 6749 §4.1.2.1 and §5.2, RFC 6750 §3.1, RFC 8707 §2, OpenID Connect Core §3.1.2.6.
+/// Error codes of RFC 6749 §4.1.2.1 and §5.2, RFC 6750 §3.1, RFC 8707 §2, OpenID Connect Core §3.1.2.6
+/// (of which RFC 9101 §7 has those about request objects).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorCode {
     InvalidRequest,
@@ -27,7 +28,8 @@ pub enum ErrorCode {
     ConsentRequired,
     InteractionRequired,
     AccountSelectionRequired,
-    RequestNotSupported,
+    InvalidRequestObject,
+    InvalidRequestUri,
     RequestUriNotSupported,
     RegistrationNotSupported,
     InvalidToken,
@@ -54,7 +56,8 @@ impl ErrorCode {
             Self::ConsentRequired => "consent_required",
             Self::InteractionRequired => "interaction_required",
             Self::AccountSelectionRequired => "account_selection_required",
-            Self::RequestNotSupported => "request_not_supported",
+            Self::InvalidRequestObject => "invalid_request_object",
+            Self::InvalidRequestUri => "invalid_request_uri",
             Self::RequestUriNotSupported => "request_uri_not_supported",
             Self::RegistrationNotSupported => "registration_not_supported",
             Self::InvalidToken => "invalid_token",
@@ -152,6 +155,13 @@ impl OAuthError {
     #[must_use]
     pub fn forbidden(mut self) -> Self {
         self.status = StatusCode::FORBIDDEN;
+        self
+    }
+
+    /// Makes it 429: one client asks too often (RFC 9126 §2.3).
+    #[must_use]
+    pub fn too_many_requests(mut self) -> Self {
+        self.status = StatusCode::TOO_MANY_REQUESTS;
         self
     }
 

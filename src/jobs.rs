@@ -11,7 +11,7 @@ use crate::clock::Timestamp;
 use crate::lifecycle;
 use crate::oidc::revocation_feed;
 use crate::revocation;
-use crate::store::{StoreError, audit, authorization, clients, sessions, status_lists, token_families};
+use crate::store::{StoreError, audit, authorization, clients, pushed_requests, sessions, status_lists, token_families};
 
 /// Another process's change to the signing keys is seen within this time, and a rotation that is due happens.
 const KEYS_EVERY: Duration = Duration::from_secs(2);
@@ -81,6 +81,7 @@ pub async fn clean_up(app: &App) -> Result<(), StoreError> {
     // One transaction each: on SQLite a long one would hold up sign-ins.
     let mut tx = app.store.begin().await?;
     authorization::purge_requests(&mut tx, now).await?;
+    pushed_requests::purge(&mut tx, now).await?;
     // A replica whose clock is behind accepts an assertion that has expired here.
     clients::purge_assertions(&mut tx, now.minus(ASSERTIONS_KEPT_FOR)).await?;
     tx.commit().await?;

@@ -24,6 +24,7 @@ pub fn router(app: &Arc<App>) -> Router {
 
     let protocol = Router::new()
         .route("/token", post(token::post))
+        .route("/par", post(authorize::par::post))
         .route("/userinfo", get(userinfo::handle).post(userinfo::handle))
         .route("/revoke", post(revoke::post))
         .route("/jwks", get(metadata::jwks))

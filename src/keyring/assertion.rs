@@ -10,9 +10,14 @@ use super::claims::check_times;
 use super::jws::{Compact, VerifyError, same_type};
 use super::public_key::{self, SignatureAlg};
 use crate::clock::Timestamp;
+use crate::model::client::ClientAlgorithm;
 
 /// What a client may sign with: `token_endpoint_auth_signing_alg_values_supported`.
 pub const ASSERTION_ALGS: [&str; 5] = ["RS256", "PS256", "ES256", "EdDSA", "Ed25519"];
+
+/// The same as a client registers them.
+pub const ASYMMETRIC: [ClientAlgorithm; 4] =
+    [ClientAlgorithm::Rs256, ClientAlgorithm::Ps256, ClientAlgorithm::Es256, ClientAlgorithm::EdDsa];
 
 /// The types of a client's assertion, if it names one: an access token or an ID token cannot stand in for it (RFC 8725 §3.11).
 const ASSERTION_TYPES: [&str; 2] = ["JWT", "client-authentication+jwt"];
@@ -30,11 +35,43 @@ const LEEWAY: Duration = Duration::from_secs(30);
 /// The first thing that is wrong, for the log.
 pub fn verify_with_jwks(token: &str, jwks: &Value, now: Timestamp) -> Result<Map<String, Value>, VerifyError> {
     let jws = Compact::parse(token)?;
+    of_type(&jws, &ASSERTION_TYPES)?;
+    let claims = signed(&jws, jwks, &ASYMMETRIC)?;
+    check_times(&claims, now, LEEWAY)?;
+    Ok(claims)
+}
+
+/// Checks that a JWS says to be of one of these types, or of none: what a client signed for one purpose cannot serve another
+/// (RFC 8725 §3.11).
+///
+/// # Errors
+/// `Type`, or what makes it no compact JWS.
+pub fn check_type(token: &str, types: &[&str]) -> Result<(), VerifyError> {
+    of_type(&Compact::parse(token)?, types)
+}
+
+fn of_type(jws: &Compact<'_>, types: &[&str]) -> Result<(), VerifyError> {
     let typ = jws.header.get("typ").map(|typ| typ.as_str().unwrap_or_default());
-    if !typ.is_none_or(|typ| ASSERTION_TYPES.iter().any(|expected| same_type(typ, expected))) {
-        return Err(VerifyError::Type);
+    match typ.is_none_or(|typ| types.iter().any(|expected| same_type(typ, expected))) {
+        true => Ok(()),
+        false => Err(VerifyError::Type),
     }
+}
+
+/// Verifies the signature of a client's JWS by its JWK set, whatever it is for, and returns the claims. `allowed`: the algorithms that
+/// it may have.
+///
+/// # Errors
+/// The first thing that is wrong, for the log.
+pub fn verify_signature(token: &str, jwks: &Value, allowed: &[ClientAlgorithm]) -> Result<Map<String, Value>, VerifyError> {
+    signed(&Compact::parse(token)?, jwks, allowed)
+}
+
+fn signed(jws: &Compact<'_>, jwks: &Value, allowed: &[ClientAlgorithm]) -> Result<Map<String, Value>, VerifyError> {
     let alg = jws.member("alg").and_then(SignatureAlg::from_name).ok_or(VerifyError::Algorithm)?;
+    if !allowed.iter().any(|allowed| SignatureAlg::of_client(*allowed) == Some(alg)) {
+        return Err(VerifyError::Algorithm);
+    }
     let kid = jws.header.get("kid");
     let verifiers = keys_of(jwks)
         .filter(|jwk| public_key::suits(jwk, alg))
@@ -45,9 +82,7 @@ pub fn verify_with_jwks(token: &str, jwks: &Value, now: Timestamp) -> Result<Map
     for verifier in verifiers {
         tried = true;
         if public_key::is_signed(&*verifier, alg, jws.signing_input, &jws.signature) {
-            let claims = jws.claims()?;
-            check_times(&claims, now, LEEWAY)?;
-            return Ok(claims);
+            return jws.claims();
         }
     }
     Err(if tried { VerifyError::Signature } else { VerifyError::UnknownKey })

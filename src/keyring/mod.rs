@@ -26,8 +26,8 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-pub use assertion::{ASSERTION_ALGS, validate_jwks, verify_with_jwks};
-pub use claims::{ClaimError, ClaimRules, check_claims};
+pub use assertion::{ASSERTION_ALGS, ASYMMETRIC, check_type, validate_jwks, verify_signature, verify_with_jwks};
+pub use claims::{ClaimError, ClaimRules, check_claims, check_dates};
 pub use generate::generate;
 pub use import::{ImportError, ImportedKey, import};
 pub use jws::{MAX_TOKEN_BYTES, VerifyError};

@@ -13,6 +13,7 @@ pub mod clients;
 pub mod credentials;
 pub mod grants;
 pub mod installation;
+pub mod pushed_requests;
 pub mod revocations;
 pub mod sessions;
 pub mod signing_keys;
@@ -31,6 +32,7 @@ pub fn statements() -> impl Iterator<Item = &'static str> {
         credentials::STATEMENTS,
         grants::STATEMENTS,
         installation::STATEMENTS,
+        pushed_requests::STATEMENTS,
         revocations::STATEMENTS,
         sessions::STATEMENTS,
         signing_keys::STATEMENTS,

@@ -2,9 +2,12 @@
 //! request, decide; then a page asks the person, or a code goes back.
 
 mod decide;
+mod effective;
 mod issue;
+pub mod par;
 mod receive;
 mod request;
+pub mod request_object;
 mod return_address;
 
 use std::sync::Arc;

@@ -124,7 +124,7 @@ async fn each_mistake_has_its_standard_error_code() {
         (vec![("max_age", "-1")], "invalid_request"),
         (vec![("max_age", "soon")], "invalid_request"),
         (vec![("id_token_hint", "not.a.token")], "invalid_request"),
-        (vec![("request", "eyJhbGciOiJub25lIn0.e30.")], "request_not_supported"),
+        (vec![("request", "eyJhbGciOiJub25lIn0.e30.")], "invalid_request_object"),
         (vec![("request_uri", "https://app.example/request")], "request_uri_not_supported"),
         (vec![("registration", "{}")], "registration_not_supported"),
         (vec![("resource", "https://other.example")], "invalid_target"),

@@ -20,13 +20,13 @@ pub const ASYMMETRIC: [ClientAlgorithm; 4] =
     [ClientAlgorithm::Rs256, ClientAlgorithm::Ps256, ClientAlgorithm::Es256, ClientAlgorithm::EdDsa];
 
 /// The types of a client's assertion, if it names one: an access token or an ID token cannot stand in for it (RFC 8725 §3.11).
-const ASSERTION_TYPES: [&str; 2] = ["JWT", "client-authentication+jwt"];
+pub(super) const ASSERTION_TYPES: [&str; 2] = ["JWT", "client-authentication+jwt"];
 /// Members that only a private or a symmetric key has (RFC 7518 §6).
 const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 const MAX_KEYS: usize = 20;
 /// How many keys are tried when the assertion does not name one.
 const MAX_TRIES: usize = 10;
-const LEEWAY: Duration = Duration::from_secs(30);
+pub(super) const LEEWAY: Duration = Duration::from_secs(30);
 
 /// Verifies a client's assertion by its JWK set and returns the claims. `exp` is required; `exp`, `nbf` and `iat` are checked
 /// against `now` with 30 s leeway. With `kid` in the header only that key counts; without, each suitable one is tried.
@@ -50,7 +50,7 @@ pub fn check_type(token: &str, types: &[&str]) -> Result<(), VerifyError> {
     of_type(&Compact::parse(token)?, types)
 }
 
-fn of_type(jws: &Compact<'_>, types: &[&str]) -> Result<(), VerifyError> {
+pub(super) fn of_type(jws: &Compact<'_>, types: &[&str]) -> Result<(), VerifyError> {
     let typ = jws.header.get("typ").map(|typ| typ.as_str().unwrap_or_default());
     match typ.is_none_or(|typ| types.iter().any(|expected| same_type(typ, expected))) {
         true => Ok(()),

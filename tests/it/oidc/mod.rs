@@ -3,10 +3,12 @@
 mod access_token;
 mod authorize;
 mod client_auth;
+mod client_secret_jwt;
 mod code;
 mod logout;
 mod metadata;
 mod par;
+mod readable_secret;
 mod refresh;
 mod request_objects;
 mod revocation;

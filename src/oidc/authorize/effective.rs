@@ -1,8 +1,11 @@
 //! The effective parameters of an authorization request: those of the form that came, or of the request object that it has or names.
 
+use std::net::IpAddr;
+
 use serde_json::{Map, Value};
 
 use super::request_object::{self, Beside, Expected};
+use super::request_uri;
 use crate::app::App;
 use crate::error::{ErrorCode, OAuthError};
 use crate::http::params::Params;
@@ -10,8 +13,16 @@ use crate::keyring;
 use crate::model::Client;
 use crate::model::client::ClientAlgorithm;
 
-/// The effective parameters, if they are not those of the form itself. `pushed`: the form came to the endpoint for pushed requests,
-/// where a request object stands alone (RFC 9126 §3).
+/// How a form came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Arrival {
+    /// By a browser, from this address.
+    Browser(IpAddr),
+    /// To the endpoint for pushed requests: a request object stands alone there, and nothing is named (RFC 9126 §2.1, §3).
+    Pushed,
+}
+
+/// The effective parameters, if they are not those of the form itself.
 ///
 /// # Errors
 /// What is wrong with the request object. Nothing of it may be believed then, least of all its `redirect_uri`.
@@ -19,27 +30,31 @@ pub(super) async fn effective(
     app: &App,
     client: &Client,
     form: &Params<'_>,
-    pushed: bool,
+    arrival: Arrival,
 ) -> Result<Option<Params<'static>>, OAuthError> {
     let strict = client.metadata.require_signed_request_object;
-    let token = match (form.get("request"), form.get("request_uri")) {
-        (Some(_), Some(_)) => return Err(refused("request and request_uri cannot be used together.")),
-        (Some(token), None) => token.to_owned(),
-        (None, Some(_)) => {
-            return Err(OAuthError::new(ErrorCode::RequestUriNotSupported, "The parameter request_uri is not supported."));
-        }
-        (None, None) if strict => return Err(refused("This client must send a signed request object.")),
-        (None, None) => return Ok(None),
-    };
+    let (object, reference) = (form.get("request"), form.get("request_uri"));
+    if object.or(reference).is_none() {
+        return match strict {
+            true => Err(refused("This client must send a signed request object.")),
+            false => Ok(None),
+        };
+    }
     if let Some(name) = form.repeated() {
         return Err(refused(format!("The parameter {name} is there more than once.")));
     }
+    let token = match (object, reference, arrival) {
+        (Some(token), None, _) => token.to_owned(),
+        (None, Some(uri), Arrival::Browser(from)) => request_uri::fetch(app, client, uri, from).await?,
+        (None, Some(_), Arrival::Pushed) => return Err(refused("A pushed request must not have request_uri.")),
+        _ => return Err(refused("request and request_uri cannot be used together.")),
+    };
     let expected = Expected {
         client_id: &client.id,
         issuer: &app.issuer.url,
         now: app.now(),
         leeway: app.leeway(),
-        beside: if strict || pushed { Beside::Ignored } else { Beside::FillIn },
+        beside: if strict || arrival == Arrival::Pushed { Beside::Ignored } else { Beside::FillIn },
     };
     let claims = verify(app, client, &token).await?;
     request_object::effective(&claims, form, &expected).map(Some)

@@ -15,7 +15,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::Serialize;
 
-use super::effective::effective;
+use super::effective::{Arrival, effective};
 use super::receive::return_address;
 use super::request;
 use crate::app::App;
@@ -47,10 +47,7 @@ pub async fn post(State(app): State<Arc<App>>, peer: Peer, headers: HeaderMap, b
     let params = form(&headers, &body)?;
     let client = client_auth::authenticate(&app, &headers, &params).await?;
     limit(&app, &client, &headers, peer).await?;
-    if params.get("request_uri").is_some() {
-        return Err(OAuthError::new(ErrorCode::InvalidRequest, "A pushed request must not have request_uri."));
-    }
-    let params = effective(&app, &client, &params, true).await?.unwrap_or(params);
+    let params = effective(&app, &client, &params, Arrival::Pushed).await?.unwrap_or(params);
     let (address, mode_error) = return_address(&app, &client, &params).map_err(not_a_page)?;
     if let Some(error) = mode_error {
         return Err(error);

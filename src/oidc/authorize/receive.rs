@@ -1,10 +1,11 @@
 //! An authorization request as it arrives: whose it is, where its answer goes, and whether it is right.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::http::StatusCode;
 
-use super::effective::effective;
+use super::effective::{Arrival, effective};
 use super::{REQUEST_LIFETIME, ReturnAddress, par, request};
 use crate::app::App;
 use crate::error::{ErrorCode, OAuthError, PageError};
@@ -19,8 +20,8 @@ pub(super) struct Received {
     pub checked: Result<AuthorizationRequest, OAuthError>,
 }
 
-/// Reads a request, wherever its parameters are. Until the return address is known an error is a page, afterwards it goes to the client.
-pub(super) async fn receive(app: &App, form: &[u8]) -> Result<Received, PageError> {
+/// Reads a request that a browser brought, wherever its parameters are. Until the return address is known an error is a page, afterwards it goes to the client.
+pub(super) async fn receive(app: &App, from: IpAddr, form: &[u8]) -> Result<Received, PageError> {
     let params = Params::parse_with_repeated(form).map_err(|error| PageError::bad_link(error.to_string()))?;
     if let Some(name) = params.repeated().filter(|name| matches!(*name, "client_id" | "redirect_uri")) {
         return Err(repeated(name));
@@ -32,7 +33,7 @@ pub(super) async fn receive(app: &App, form: &[u8]) -> Result<Received, PageErro
     // A request object that is not believed does not say where the answer goes either.
     let (params, unbelieved) = match check_pushed(app, &client) {
         Err(error) => (params, Some(error)),
-        Ok(()) => match effective(app, &client, &params, false).await {
+        Ok(()) => match effective(app, &client, &params, Arrival::Browser(from)).await {
             Ok(None) => (params, None),
             Ok(Some(effective)) => (effective, None),
             Err(error) => (params, Some(error)),

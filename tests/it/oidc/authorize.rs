@@ -125,7 +125,7 @@ async fn each_mistake_has_its_standard_error_code() {
         (vec![("max_age", "soon")], "invalid_request"),
         (vec![("id_token_hint", "not.a.token")], "invalid_request"),
         (vec![("request", "eyJhbGciOiJub25lIn0.e30.")], "invalid_request_object"),
-        (vec![("request_uri", "https://app.example/request")], "request_uri_not_supported"),
+        (vec![("request_uri", "https://app.example/request")], "invalid_request_uri"),
         (vec![("registration", "{}")], "registration_not_supported"),
         (vec![("resource", "https://other.example")], "invalid_target"),
         (vec![("nonce", long.as_str())], "invalid_request"),

@@ -6,10 +6,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::claims::check_times;
 use super::jws::{Compact, VerifyError, same_type};
 use super::public_key::{self, SignatureAlg};
-use crate::clock::Timestamp;
 use crate::model::client::ClientAlgorithm;
 
 /// What a client may sign with: `token_endpoint_auth_signing_alg_values_supported`.
@@ -20,26 +18,13 @@ pub const ASYMMETRIC: [ClientAlgorithm; 4] =
     [ClientAlgorithm::Rs256, ClientAlgorithm::Ps256, ClientAlgorithm::Es256, ClientAlgorithm::EdDsa];
 
 /// The types of a client's assertion, if it names one: an access token or an ID token cannot stand in for it (RFC 8725 §3.11).
-pub(super) const ASSERTION_TYPES: [&str; 2] = ["JWT", "client-authentication+jwt"];
+pub const ASSERTION_TYPES: [&str; 2] = ["JWT", "client-authentication+jwt"];
 /// Members that only a private or a symmetric key has (RFC 7518 §6).
-const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
-const MAX_KEYS: usize = 20;
+pub(super) const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+pub(super) const MAX_KEYS: usize = 20;
 /// How many keys are tried when the assertion does not name one.
 const MAX_TRIES: usize = 10;
 pub(super) const LEEWAY: Duration = Duration::from_secs(30);
-
-/// Verifies a client's assertion by its JWK set and returns the claims. `exp` is required; `exp`, `nbf` and `iat` are checked
-/// against `now` with 30 s leeway. With `kid` in the header only that key counts; without, each suitable one is tried.
-///
-/// # Errors
-/// The first thing that is wrong, for the log.
-pub fn verify_with_jwks(token: &str, jwks: &Value, now: Timestamp) -> Result<Map<String, Value>, VerifyError> {
-    let jws = Compact::parse(token)?;
-    of_type(&jws, &ASSERTION_TYPES)?;
-    let claims = signed(&jws, jwks, &ASYMMETRIC)?;
-    check_times(&claims, now, LEEWAY)?;
-    Ok(claims)
-}
 
 /// Checks that a JWS says to be of one of these types, or of none: what a client signed for one purpose cannot serve another
 /// (RFC 8725 §3.11).
@@ -58,8 +43,8 @@ pub(super) fn of_type(jws: &Compact<'_>, types: &[&str]) -> Result<(), VerifyErr
     }
 }
 
-/// Verifies the signature of a client's JWS by its JWK set, whatever it is for, and returns the claims. `allowed`: the algorithms that
-/// it may have.
+/// Verifies the signature of a client's JWS by its JWK set, whatever it is for, and returns the claims. With `kid` in the header only that
+/// key counts; without, each suitable one is tried. `allowed`: the algorithms that it may have.
 ///
 /// # Errors
 /// The first thing that is wrong, for the log.

@@ -5,6 +5,7 @@ pub mod access_token;
 pub mod authorize;
 pub mod claims;
 pub mod client_auth;
+pub mod client_keys;
 pub mod client_secret;
 pub mod device_authorization;
 pub mod introspect;

@@ -3,6 +3,7 @@
 mod access_token;
 mod authorize;
 mod client_auth;
+mod client_keys;
 mod client_secret_jwt;
 mod code;
 mod logout;
@@ -11,6 +12,7 @@ mod par;
 mod readable_secret;
 mod refresh;
 mod request_objects;
+mod request_uri;
 mod revocation;
 mod revocation_feed;
 mod status_list;

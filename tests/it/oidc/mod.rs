@@ -12,6 +12,7 @@ mod par;
 mod readable_secret;
 mod refresh;
 mod request_objects;
+mod request_uri;
 mod revocation;
 mod revocation_feed;
 mod status_list;

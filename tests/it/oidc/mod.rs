@@ -7,6 +7,7 @@ mod client_secret_jwt;
 mod code;
 mod logout;
 mod metadata;
+mod pairwise;
 mod readable_secret;
 mod refresh;
 mod revocation;

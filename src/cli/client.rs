@@ -148,7 +148,7 @@ async fn add(app: &App, id: String, options: &Options, as_json: bool) -> anyhow:
     if metadata.client_name.is_none() {
         return Err(usage("give the client a name that people recognise: --name NAME"));
     }
-    check(&id, &metadata, &app.config.scopes)?;
+    check(&id, &metadata, &app.config)?;
     let secret = match lifecycle::client::create(app, &Actor::operator(), &id, metadata).await {
         Err(error) if error.is_unique_violation() => bail!("there is a client {id} already"),
         created => created?,
@@ -163,7 +163,7 @@ async fn update(app: &App, id: &str, options: &Options, as_json: bool) -> anyhow
     let client = find_own(app, id).await?;
     let mut metadata = client.metadata.0.clone();
     options.apply(&mut metadata)?;
-    check(id, &metadata, &app.config.scopes)?;
+    check(id, &metadata, &app.config)?;
     let secret = lifecycle::client::update(app, &Actor::operator(), &client, metadata).await?;
     print_secret(id, secret.as_ref(), as_json, &format!("{id} was changed."))
 }

@@ -3,6 +3,8 @@
 
 pub mod client;
 mod client_secret;
+pub mod consent;
+pub mod device;
 pub mod family;
 pub mod key;
 pub mod session;

@@ -46,6 +46,8 @@ pub struct AccessToken<'a> {
     pub jti: &'a str,
     pub issued_at: Timestamp,
     pub expires_at: Timestamp,
+    /// Who acts for the subject (RFC 8693 §4.1), if somebody does.
+    pub act: Option<&'a Value>,
     /// Where its status is found, if it has a place in a list.
     pub status: Option<&'a StatusReference>,
 }
@@ -75,6 +77,8 @@ struct AccessTokenClaims<'a> {
     auth_time: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     acr: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    act: Option<&'a Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<Status<'a>>,
     #[serde(flatten)]
@@ -145,6 +149,7 @@ pub fn access_token(app: &App, token: &AccessToken<'_>) -> Result<Minted, KeyErr
         sid: subject.map(|subject| subject.sid),
         auth_time: subject.map(|subject| subject.auth_time.seconds()),
         acr: subject.and_then(|subject| subject.acr),
+        act: token.act,
         status: token.status.map(|status| Status { status_list: StatusListClaim { idx: status.idx, uri: &uri } }),
         about_user: subject.map(|subject| claims::for_access_token(&app.config, subject.user, token.scope)).unwrap_or_default(),
     };

@@ -6,6 +6,7 @@ pub mod authorize;
 pub mod claims;
 pub mod client_auth;
 pub mod client_secret;
+pub mod device_authorization;
 pub mod introspect;
 pub mod logout;
 pub mod metadata;

@@ -11,6 +11,8 @@ pub mod audit;
 pub mod authorization;
 pub mod clients;
 pub mod credentials;
+pub mod device_authorizations;
+pub mod exchanged_tokens;
 pub mod grants;
 pub mod installation;
 pub mod pairwise_subjects;
@@ -30,6 +32,8 @@ pub fn statements() -> impl Iterator<Item = &'static str> {
         authorization::STATEMENTS,
         clients::STATEMENTS,
         credentials::STATEMENTS,
+        device_authorizations::STATEMENTS,
+        exchanged_tokens::STATEMENTS,
         grants::STATEMENTS,
         installation::STATEMENTS,
         pairwise_subjects::STATEMENTS,

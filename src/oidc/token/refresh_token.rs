@@ -117,6 +117,7 @@ fn respond(
             jti: &row.access_token_jti,
             issued_at: row.created_at,
             expires_at: row.access_token_expires_at,
+            act: None,
             status: status.as_ref(),
         },
     )?;
@@ -138,6 +139,7 @@ fn respond(
     };
     let response = TokenResponse {
         access_token,
+        issued_token_type: None,
         token_type: "Bearer",
         expires_in: (row.access_token_expires_at.seconds() - app.now().seconds()).max(0),
         refresh_token: Some(successor.expose().to_owned()),

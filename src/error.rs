@@ -10,7 +10,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-/// Error codes of RFC 6749 §4.1.2.1 and §5.2, RFC 6750 §3.1, RFC 8628 §3.5, RFC 8707 §2, OpenID Connect Core §3.1.2.6.
+/// Error codes of RFC 6749 §4.1.2.1 and §5.2, RFC 6750 §3.1, RFC 7591 §3.2.2, RFC 8628 §3.5, RFC 8707 §2, OpenID Connect Core §3.1.2.6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorCode {
     InvalidRequest,
@@ -35,6 +35,10 @@ pub enum ErrorCode {
     RegistrationNotSupported,
     InvalidToken,
     InsufficientScope,
+    InvalidRedirectUri,
+    InvalidClientMetadata,
+    InvalidSoftwareStatement,
+    UnapprovedSoftwareStatement,
     ServerError,
     TemporarilyUnavailable,
 }
@@ -65,6 +69,10 @@ impl ErrorCode {
             Self::RegistrationNotSupported => "registration_not_supported",
             Self::InvalidToken => "invalid_token",
             Self::InsufficientScope => "insufficient_scope",
+            Self::InvalidRedirectUri => "invalid_redirect_uri",
+            Self::InvalidClientMetadata => "invalid_client_metadata",
+            Self::InvalidSoftwareStatement => "invalid_software_statement",
+            Self::UnapprovedSoftwareStatement => "unapproved_software_statement",
             Self::ServerError => "server_error",
             Self::TemporarilyUnavailable => "temporarily_unavailable",
         }
@@ -137,6 +145,13 @@ impl OAuthError {
     pub fn busy(retry_after: Duration) -> Self {
         let mut error = Self::new(ErrorCode::TemporarilyUnavailable, "The provider is busy. Please try again shortly.");
         error.retry_after = Some(retry_after);
+        error
+    }
+
+    /// Too many requests from one address.
+    pub fn too_many(retry_after: Duration) -> Self {
+        let mut error = Self::new(ErrorCode::TemporarilyUnavailable, "There were too many requests. Please try again later.");
+        (error.status, error.retry_after) = (StatusCode::TOO_MANY_REQUESTS, Some(retry_after));
         error
     }
 

@@ -79,6 +79,7 @@ impl Default for Registration {
             mode: RegistrationMode::Off,
             pkce: PkcePolicy::Core,
             audiences: Vec::new(),
+            scopes: Vec::new(),
             client_id_metadata_documents: false,
             max_clients: 10_000,
             per_address: 50,

@@ -73,6 +73,7 @@ pub(super) const KEYS: &[Key] = &[
     key("registration.mode", Kind::Choice(&["off", "token", "open"])),
     key("registration.pkce", Kind::Choice(&["oauth-2.1", "required", "core"])),
     key("registration.audiences", Kind::Words),
+    key("registration.scopes", Kind::Words),
     key("registration.client_id_metadata_documents", Kind::Switch),
     key("registration.max_clients", Kind::Number(0, 10_000_000)),
     key("registration.per_address", Kind::Number(1, 1_000_000)),

@@ -21,6 +21,7 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use crate::model::ScopeSet;
 use crate::model::client::{ClientMetadata, PkcePolicy};
 
 pub use client_rules::{LOCALIZED, LONGEST_AUDIENCE, MOST_AUDIENCES, STANDARD_SCOPES, check_client, is_language_tag};
@@ -174,6 +175,8 @@ pub struct Registration {
     pub pkce: PkcePolicy,
     /// The audiences (RFC 8707) for which clients that nobody vouched for may ask tokens.
     pub audiences: Vec<String>,
+    /// Scope values of the operator's own, and `roles` and `groups`, that clients that nobody vouched for may ask for too.
+    pub scopes: Vec<String>,
     /// Whether a `client_id` may be the URL of a metadata document.
     pub client_id_metadata_documents: bool,
     /// Clients that nobody vouched for, at most.
@@ -182,6 +185,13 @@ pub struct Registration {
     pub per_address: u32,
     /// A client that nobody vouched for is forgotten when it has had no token for this long.
     pub unused_lifetime: u32,
+}
+
+impl Registration {
+    /// The scope values that clients that nobody vouched for may ask for.
+    pub fn allowed_scope(&self) -> ScopeSet {
+        ClientMetadata::default().scope.union(&self.scopes.iter().cloned().collect())
+    }
 }
 
 /// `[registration] mode`

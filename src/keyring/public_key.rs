@@ -8,6 +8,7 @@ use josekit::jws::{ES256, EdDSA, JwsVerifier, PS256, RS256};
 use serde_json::{Map, Value};
 
 use crate::model::Algorithm;
+use crate::model::client::ClientAlgorithm;
 
 /// RSA keys under this are refused (RFC 7518 §3.3) ...
 const MIN_RSA_BITS: usize = 2048;
@@ -35,6 +36,17 @@ impl SignatureAlg {
             "ES256" => Some(Self::Es256),
             "EdDSA" | "Ed25519" => Some(Self::EdDsa),
             _ => None,
+        }
+    }
+
+    /// What a client's registered algorithm is here; nothing for the one that is no signature.
+    pub(super) const fn of_client(alg: ClientAlgorithm) -> Option<Self> {
+        match alg {
+            ClientAlgorithm::Rs256 => Some(Self::Rs256),
+            ClientAlgorithm::Ps256 => Some(Self::Ps256),
+            ClientAlgorithm::Es256 => Some(Self::Es256),
+            ClientAlgorithm::EdDsa => Some(Self::EdDsa),
+            ClientAlgorithm::Hs256 => None,
         }
     }
 

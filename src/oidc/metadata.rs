@@ -10,11 +10,11 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use crate::app::App;
-use crate::config::{Config, STANDARD_SCOPES};
+use crate::config::{Config, RegistrationMode, STANDARD_SCOPES};
 use crate::keyring;
 use crate::model::Algorithm;
 use crate::model::client::GrantType;
-use crate::oidc::mint;
+use crate::oidc::{mint, registration};
 
 /// Resource servers may keep the key set for ten minutes: `lifecycle::key::JWKS_MAX_AGE`.
 const CACHE: HeaderValue = HeaderValue::from_static("public, max-age=600");
@@ -140,6 +140,9 @@ fn provider_metadata(config: &Config) -> Value {
     });
     if let Some(members) = metadata.as_object_mut().filter(|_| config.tokens.status_list) {
         members.insert("status_list_aggregation_endpoint".to_owned(), at("/status-lists").into());
+    }
+    if let Some(members) = metadata.as_object_mut().filter(|_| config.registration.mode != RegistrationMode::Off) {
+        members.insert("registration_endpoint".to_owned(), at(registration::PATH).into());
     }
     metadata
 }

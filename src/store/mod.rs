@@ -16,6 +16,7 @@ pub mod exchanged_tokens;
 pub mod grants;
 pub mod installation;
 pub mod pairwise_subjects;
+pub mod registration;
 pub mod revocations;
 pub mod sessions;
 pub mod signing_keys;
@@ -37,6 +38,7 @@ pub fn statements() -> impl Iterator<Item = &'static str> {
         grants::STATEMENTS,
         installation::STATEMENTS,
         pairwise_subjects::STATEMENTS,
+        registration::STATEMENTS,
         revocations::STATEMENTS,
         sessions::STATEMENTS,
         signing_keys::STATEMENTS,

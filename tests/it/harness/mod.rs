@@ -3,6 +3,7 @@
 pub mod browser;
 pub mod calls;
 pub mod cluster;
+pub mod elsewhere;
 pub mod engines;
 pub mod gate;
 pub mod inflate;

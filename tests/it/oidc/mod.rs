@@ -9,6 +9,7 @@ mod code;
 mod logout;
 mod metadata;
 mod par;
+mod pairwise;
 mod readable_secret;
 mod refresh;
 mod request_objects;

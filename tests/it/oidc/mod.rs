@@ -6,6 +6,7 @@ mod client_auth;
 mod client_keys;
 mod client_secret_jwt;
 mod code;
+pub mod device;
 mod logout;
 mod metadata;
 mod par;

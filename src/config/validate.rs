@@ -74,6 +74,7 @@ pub(super) fn validate(config: &Config, warnings: &mut Vec<String>) -> Vec<(Stri
         "tokens.refresh_token_idle_lifetime",
         at_most(tokens.refresh_token_idle_lifetime, tokens.refresh_token_lifetime, "tokens.refresh_token_lifetime"),
     );
+    check("registration.scopes", registration_scopes(config));
     check("sessions.idle_lifetime", at_most(config.sessions.idle_lifetime, config.sessions.lifetime, "sessions.lifetime"));
     let mut problems: Vec<(String, String)> = problems.into_iter().map(|(key, what)| (key.to_owned(), what)).collect();
     problems.extend(scopes(&config.scopes));
@@ -163,6 +164,13 @@ fn argon2_cost(passwords: &Passwords) -> Result<(), String> {
     )
 }
 
+fn registration_scopes(config: &Config) -> Result<(), String> {
+    let known =
+        |name: &String| STANDARD_SCOPES.contains(&name.as_str()) || config.scopes.iter().any(|custom| custom.name == *name);
+    let unknown = config.registration.scopes.iter().find(|name| !known(name));
+    unknown.map_or(Ok(()), |name| Err(format!("there is no scope {name}; define it under [[scopes]]")))
+}
+
 fn at_most(value: u32, limit: u32, limit_key: &str) -> Result<(), String> {
     refuse_if(value > limit, &format!("{value} is more than {limit_key}, which is {limit}; it must be at most that"))
 }
@@ -205,7 +213,7 @@ fn clients(config: &Config) -> Vec<(String, String)> {
             let what = "is shorter than 32 characters; `openssl rand -hex 32` makes a good one".to_owned();
             problems.push((format!("{key}.client_secret"), what));
         }
-        let broken = check_client(id, client.client_secret.is_some(), &client.metadata, &config.scopes).err().unwrap_or_default();
+        let broken = check_client(id, client.client_secret.is_some(), &client.metadata, config).err().unwrap_or_default();
         problems.extend(broken.into_iter().map(|what| (key.clone(), what)));
     }
     problems

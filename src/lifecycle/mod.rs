@@ -2,10 +2,12 @@
 //! Pages, protocol endpoints and the command line all come here, so none of them can forget a part.
 
 pub mod client;
+mod client_secret;
 pub mod consent;
 pub mod device;
 pub mod family;
 pub mod key;
+pub mod registration_token;
 pub mod session;
 pub mod token;
 pub mod user;

@@ -62,6 +62,13 @@ pub enum ClientOrigin {
     Document,
 }
 
+impl ClientOrigin {
+    /// Whether an operator knows of the client: one that made itself known says of itself what it likes.
+    pub const fn is_vouched_for(self) -> bool {
+        matches!(self, Self::Declared | Self::Operator)
+    }
+}
+
 /// Client metadata, with the names of OpenID Connect Registration 1.0 §2 and RFC 7591 §2 where these have one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -220,6 +227,20 @@ impl Default for ClientMetadata {
             audiences: Vec::new(),
             resource_server_for: Vec::new(),
         }
+    }
+}
+
+impl ClientMetadata {
+    /// Whether the client has a secret of ours.
+    pub fn needs_secret(&self) -> bool {
+        self.token_endpoint_auth_method.needs_secret() || self.needs_readable_secret()
+    }
+
+    /// Whether we must be able to read the client's secret again, since an algorithm makes its key from it (OpenID Connect Core §10).
+    pub fn needs_readable_secret(&self) -> bool {
+        let encrypted = [self.id_token_encrypted_response_alg, self.userinfo_encrypted_response_alg];
+        self.token_endpoint_auth_method == AuthMethod::ClientSecretJwt
+            || encrypted.into_iter().flatten().any(KeyManagement::needs_secret)
     }
 }
 

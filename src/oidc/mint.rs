@@ -8,10 +8,11 @@ use serde_json::{Map, Value};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::error::{ErrorCode, OAuthError};
-use crate::keyring::{self, KeyError};
+use crate::keyring::{self, Content, KeyError};
 use crate::lifecycle::client::{CLOCKS_DIFFER, FURTHEST_CUT_OFF};
 use crate::model::{Client, ScopeSet, StatusListEntry, StatusReference, User, access_token_audience};
-use crate::oidc::{claims, status_list};
+use crate::oidc::subject::KeptSubject;
+use crate::oidc::{claims, encryption, status_list};
 use crate::revocation::wait_to_mint;
 
 /// `typ` of our access tokens (RFC 9068 §2.1).
@@ -27,6 +28,8 @@ const LONGEST_WAIT: Duration = FURTHEST_CUT_OFF.saturating_add(CLOCKS_DIFFER);
 /// The person for whom a token is made, and how they signed in.
 pub struct Subject<'a> {
     pub user: &'a User,
+    /// What the client knows them by.
+    pub sub: &'a KeptSubject,
     pub sid: &'a str,
     pub auth_time: Timestamp,
     pub acr: Option<&'a str>,
@@ -131,7 +134,7 @@ pub fn access_token(app: &App, token: &AccessToken<'_>) -> Result<Minted, KeyErr
     let scope = token.scope.to_string();
     let issuer = app.issuer.url.as_str();
     let audience = access_token_audience(issuer, token.resource, token.scope);
-    let sub = subject.map_or(&token.client.id, |subject| &subject.user.id);
+    let sub = subject.map_or(token.client.id.as_str(), |subject| subject.sub.as_str());
     let uri = token.status.map(|status| status_list::uri(app, &status.list)).unwrap_or_default();
     let claims = AccessTokenClaims {
         iss: issuer,
@@ -156,7 +159,7 @@ pub fn access_token(app: &App, token: &AccessToken<'_>) -> Result<Minted, KeyErr
         idx: status.idx,
         jti: token.jti.to_owned(),
         sid: claims.sid.map(str::to_owned),
-        sub: sub.clone(),
+        sub: sub.to_owned(),
         client_id: token.client.id.clone(),
         kid: keys.active_kid(alg).unwrap_or_default().to_owned(),
         iat: claims.iat,
@@ -194,18 +197,18 @@ struct IdTokenClaims<'a> {
     sid: &'a str,
 }
 
-/// Signs an ID token.
+/// Signs an ID token, and encrypts it if the client registered that.
 ///
 /// # Errors
-/// If the key set has no key for the algorithm.
-pub fn id_token(app: &App, token: &IdToken<'_>) -> Result<String, KeyError> {
+/// If the key set has no key for the algorithm, or the client none to be encrypted to.
+pub async fn id_token(app: &App, token: &IdToken<'_>) -> Result<String, OAuthError> {
     let metadata = &token.client.metadata;
     let alg = metadata.id_token_signed_response_alg;
     let lifetime = metadata.id_token_lifetime.unwrap_or(app.config.tokens.id_token_lifetime);
     let iat = token.issued_at.seconds();
     let claims = IdTokenClaims {
         iss: &app.issuer.url,
-        sub: &token.subject.user.id,
+        sub: token.subject.sub.as_str(),
         aud: &token.client.id,
         exp: iat + i64::from(lifetime),
         iat,
@@ -216,7 +219,10 @@ pub fn id_token(app: &App, token: &IdToken<'_>) -> Result<String, KeyError> {
         at_hash: keyring::token_hash(alg, token.access_token),
         sid: token.session_id,
     };
-    app.keyring.current().sign(alg, ID_TOKEN_TYPE, &claims)
+    let signed = app.keyring.current().sign(alg, ID_TOKEN_TYPE, &claims)?;
+    let Some(alg) = metadata.id_token_encrypted_response_alg else { return Ok(signed) };
+    let enc = metadata.id_token_encrypted_response_enc;
+    encryption::encrypt_to(app, token.client, alg, enc, Content::Signed(&signed)).await
 }
 
 /// What an `id_token_hint` tells.
@@ -227,15 +233,23 @@ pub struct IdTokenHint {
     pub sid: Option<String>,
 }
 
-/// Reads an ID token of ours that comes back as a hint. It may have expired (OpenID Connect Core §3.1.2.1).
+/// Reads an ID token of ours that comes back as a hint. It may have expired (OpenID Connect Core §3.1.2.1). One that was encrypted comes
+/// back as the client decrypted it: to us nobody can encrypt.
 ///
 /// # Errors
 /// For the log: why it is not one.
 pub fn read_id_token(app: &App, token: &str) -> Result<IdTokenHint, String> {
+    if token.split('.').count() == 5 {
+        return Err("it is encrypted: send the signed token that is inside of it".to_owned());
+    }
     let verified = app.keyring.current().verify(token, ID_TOKEN_TYPE).map_err(|error| error.to_string())?;
     let text = |name: &str| verified.claims.get(name).and_then(Value::as_str).map(str::to_owned);
     if text("iss").as_deref() != Some(&app.issuer.url) {
         return Err("iss is not this issuer".to_owned());
+    }
+    // Signed userinfo is a JWT of ours too, and names the person and the client.
+    if !verified.claims.get("exp").is_some_and(Value::is_i64) {
+        return Err("it is not an ID token: exp is missing".to_owned());
     }
     match (text("sub"), text("aud")) {
         (Some(sub), Some(client_id)) => Ok(IdTokenHint { sub, client_id, sid: text("sid") }),

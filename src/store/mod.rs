@@ -15,6 +15,9 @@ pub mod device_authorizations;
 pub mod exchanged_tokens;
 pub mod grants;
 pub mod installation;
+pub mod pairwise_subjects;
+pub mod pushed_requests;
+pub mod registration;
 pub mod revocations;
 pub mod sessions;
 pub mod signing_keys;
@@ -35,6 +38,9 @@ pub fn statements() -> impl Iterator<Item = &'static str> {
         exchanged_tokens::STATEMENTS,
         grants::STATEMENTS,
         installation::STATEMENTS,
+        pairwise_subjects::STATEMENTS,
+        pushed_requests::STATEMENTS,
+        registration::STATEMENTS,
         revocations::STATEMENTS,
         sessions::STATEMENTS,
         signing_keys::STATEMENTS,

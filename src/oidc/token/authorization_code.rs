@@ -52,14 +52,14 @@ pub(super) async fn redeem(
 ) -> Result<TokenResponse, OAuthError> {
     let resource = check_resource(client, code, params)?;
     subject::check_session(app, &code.session_id).await?;
-    let (user, issued_at) = subject::load(app, client, &code.user_id, code.created_at, received_at).await?;
+    let (user, sub, issued_at) = subject::load(app, client, &code.user_id, code.created_at, received_at).await?;
 
     let family = client.may_use(GrantType::RefreshToken).then(|| new_family(app, client, code, &resource, issued_at));
     let sid = family.as_ref().map_or(code.session_id.as_str(), TokenFamily::access_token_sid);
     let acr = acr_of(code);
     let jti = new_jti();
     let expires_at = mint::access_token_expiry(app, client, issued_at);
-    let about = |sid| Subject { user: &user, sid, auth_time: code.auth_time, acr };
+    let about = |sid| Subject { user: &user, sub: &sub, sid, auth_time: code.auth_time, acr };
     let status = status_list::reserve(app, expires_at).await?;
     let minted = mint::access_token(
         app,
@@ -77,18 +77,21 @@ pub(super) async fn redeem(
     )?;
     let id_token = match code.scope.contains("openid") {
         false => None,
-        true => Some(mint::id_token(
-            app,
-            &IdToken {
-                client,
-                subject: about(&code.session_id),
-                amr: &code.amr,
-                session_id: &code.session_id,
-                nonce: code.parameters.nonce.as_deref(),
-                access_token: &minted.token,
-                issued_at,
-            },
-        )?),
+        true => Some(
+            mint::id_token(
+                app,
+                &IdToken {
+                    client,
+                    subject: about(&code.session_id),
+                    amr: &code.amr,
+                    session_id: &code.session_id,
+                    nonce: code.parameters.nonce.as_deref(),
+                    access_token: &minted.token,
+                    issued_at,
+                },
+            )
+            .await?,
+        ),
     };
 
     let refresh_token = family.as_ref().map(|_| Secret::random());

@@ -13,6 +13,7 @@ use crate::lifecycle;
 use crate::model::{Actor, Client, RefreshToken, ScopeSet, Secret, StatusListEntry, StatusReference, TokenFamily, User};
 use crate::oidc::mint::{self, AccessToken, IdToken, Minted, Subject};
 use crate::oidc::status_list;
+use crate::oidc::subject::KeptSubject;
 use crate::store::{status_lists, token_families};
 
 /// What a refresh is about, once it is checked.
@@ -20,6 +21,7 @@ struct Refresh<'a> {
     client: &'a Client,
     family: &'a TokenFamily,
     user: &'a User,
+    sub: &'a KeptSubject,
     scope: ScopeSet,
     resource: Vec<String>,
 }
@@ -45,11 +47,11 @@ pub(super) async fn grant(
     if !family.offline {
         subject::check_session(app, &family.session_id).await?;
     }
-    let (user, issued_at) = subject::load(app, client, &family.user_id, family.created_at, received_at).await?;
+    let (user, sub, issued_at) = subject::load(app, client, &family.user_id, family.created_at, received_at).await?;
     let metadata = &client.metadata;
     let scope = narrow_scope(&family.scope.filter(|scope| metadata.scope.contains(scope)), params.get("scope"))?;
     let resource = narrow(&still_allowed(&family, client)?, params)?;
-    let refresh = Refresh { client, family: &family, user: &user, scope, resource };
+    let refresh = Refresh { client, family: &family, user: &user, sub: &sub, scope, resource };
 
     let successor = app.secrets.successor(&presented);
     if token.rotated_at.is_some() {
@@ -68,7 +70,7 @@ pub(super) async fn grant(
         status_idx: status.as_ref().map(|status| status.idx),
         status_list: status.map(|status| status.list),
     };
-    let (response, status_entry) = respond(app, &refresh, &successor, &row)?;
+    let (response, status_entry) = respond(app, &refresh, &successor, &row).await?;
     let mut tx = app.store.begin().await?;
     if !token_families::use_family(&mut tx, &family.id, issued_at).await? {
         return Err(OAuthError::invalid_grant("the family was revoked at this moment"));
@@ -91,19 +93,19 @@ async fn again(app: &App, refresh: &Refresh<'_>, successor: &Secret) -> Result<T
     let row = find(app, successor).await?;
     // The first attempt stored its place in a status list, under the key of then. If keys were rotated in between and the new one is
     // revoked, this copy is refused by the key set, not by the list.
-    let (response, _) = respond(app, refresh, successor, &row)?;
+    let (response, _) = respond(app, refresh, successor, &row).await?;
     Ok(response)
 }
 
 /// What the client is given, and what must be stored of it if the token has a place in a status list.
-fn respond(
+async fn respond(
     app: &App,
     refresh: &Refresh<'_>,
     successor: &Secret,
     row: &RefreshToken,
 ) -> Result<(TokenResponse, Option<StatusListEntry>), OAuthError> {
-    let Refresh { client, family, user, scope, resource } = refresh;
-    let about = |sid| Subject { user, sid, auth_time: family.auth_time, acr: family.acr.as_deref() };
+    let Refresh { client, family, user, sub, scope, resource } = refresh;
+    let about = |sid| Subject { user, sub, sid, auth_time: family.auth_time, acr: family.acr.as_deref() };
     let status = row.status_list.clone().zip(row.status_idx).map(|(list, idx)| StatusReference { list, idx });
     let Minted { token: access_token, status_entry } = mint::access_token(
         app,
@@ -122,18 +124,21 @@ fn respond(
     let id_token = match scope.contains("openid") {
         false => None,
         // OpenID Connect Core §12.2: the same `auth_time`, and no `nonce`.
-        true => Some(mint::id_token(
-            app,
-            &IdToken {
-                client,
-                subject: about(&family.session_id),
-                amr: &[],
-                session_id: &family.session_id,
-                nonce: None,
-                access_token: &access_token,
-                issued_at: row.created_at,
-            },
-        )?),
+        true => Some(
+            mint::id_token(
+                app,
+                &IdToken {
+                    client,
+                    subject: about(&family.session_id),
+                    amr: &[],
+                    session_id: &family.session_id,
+                    nonce: None,
+                    access_token: &access_token,
+                    issued_at: row.created_at,
+                },
+            )
+            .await?,
+        ),
     };
     let response = TokenResponse {
         access_token,

@@ -94,6 +94,9 @@ pub(crate) fn check(jws: Jws<'_>, rules: &TokenRules, keys: &KeySet, now: Durati
             text(&claims, name)?;
         }
     }
+    if claims.get("act").is_some_and(|act| !act.is_object()) {
+        return Err(Refused::Claim("act"));
+    }
     let owned = |name| text(&claims, name).map(str::to_owned);
     let (sub, client_id, jti) = (owned("sub")?, owned("client_id")?, owned("jti")?);
     Ok(Token(Arc::new(Verified { kid: jws.header.kid, sub, client_id, jti, iat, exp, audience, claims })))

@@ -188,6 +188,23 @@ on_both_engines! {
         }
     }
 
+    /// While a revocation is being committed an exchange waits for it, and then has nothing.
+    async fn an_exchange_waits_for_a_revocation(db: TestDatabase) {
+        let mut scene = Scene::new(db, &[TokenExchange::Impersonation]).await;
+        let replica = scene.provider.replica().await;
+        let token = scene.tokens().await.access_token;
+        let jti = claims(&token)["jti"].as_str().unwrap().to_owned();
+        let now = scene.provider.clock.now();
+        let mut tx = scene.provider.app.store.begin().await.unwrap();
+        let entry = tessera::revocation::token(&jti, now + Duration::from_secs(600), None);
+        revocations::append(&mut tx, vec![entry], now).await.unwrap();
+        let mut exchanging = Box::pin(exchange(&replica, &scene.api, &token, &[]));
+        let early = tokio::time::timeout(Duration::from_millis(500), &mut exchanging).await;
+        assert!(early.is_err(), "it did not wait: {early:?}");
+        tx.commit().await.unwrap();
+        assert_eq!(exchanging.await.error(), "invalid_request");
+    }
+
     /// A revocation and an exchange at the same moment, on two replicas: whichever comes first, nothing is left.
     async fn no_exchange_slips_past_a_revocation(db: TestDatabase) {
         let mut scene = Scene::new(db, &[TokenExchange::Impersonation]).await;

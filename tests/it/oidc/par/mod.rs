@@ -10,8 +10,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use tessera::jobs;
-use tessera::model::client::AuthMethod;
 use tessera::model::ClientMetadata;
+use tessera::model::client::AuthMethod;
 
 use crate::harness::client_key::{ClientKey, unsigned};
 use crate::harness::engines::{TestDatabase, on_both_engines};

@@ -9,6 +9,7 @@ mod logout;
 mod metadata;
 mod readable_secret;
 mod refresh;
+mod registration;
 mod revocation;
 mod revocation_feed;
 mod status_list;

@@ -13,6 +13,7 @@ mod pairwise;
 mod par;
 mod readable_secret;
 mod refresh;
+mod registration;
 mod request_objects;
 mod request_uri;
 mod revocation;

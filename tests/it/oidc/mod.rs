@@ -6,6 +6,7 @@ mod client_auth;
 mod client_keys;
 mod client_secret_jwt;
 mod code;
+mod encryption;
 mod logout;
 mod metadata;
 mod pairwise;

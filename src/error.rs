@@ -30,8 +30,8 @@ pub enum ErrorCode {
     ConsentRequired,
     InteractionRequired,
     AccountSelectionRequired,
-    RequestNotSupported,
-    RequestUriNotSupported,
+    InvalidRequestObject,
+    InvalidRequestUri,
     RegistrationNotSupported,
     InvalidToken,
     InsufficientScope,
@@ -64,8 +64,8 @@ impl ErrorCode {
             Self::ConsentRequired => "consent_required",
             Self::InteractionRequired => "interaction_required",
             Self::AccountSelectionRequired => "account_selection_required",
-            Self::RequestNotSupported => "request_not_supported",
-            Self::RequestUriNotSupported => "request_uri_not_supported",
+            Self::InvalidRequestObject => "invalid_request_object",
+            Self::InvalidRequestUri => "invalid_request_uri",
             Self::RegistrationNotSupported => "registration_not_supported",
             Self::InvalidToken => "invalid_token",
             Self::InsufficientScope => "insufficient_scope",
@@ -173,6 +173,13 @@ impl OAuthError {
     #[must_use]
     pub fn forbidden(mut self) -> Self {
         self.status = StatusCode::FORBIDDEN;
+        self
+    }
+
+    /// Makes it 429: one client asks too often (RFC 9126 §2.3).
+    #[must_use]
+    pub fn too_many_requests(mut self) -> Self {
+        self.status = StatusCode::TOO_MANY_REQUESTS;
         self
     }
 

@@ -27,6 +27,7 @@ pub fn router(app: &Arc<App>) -> Router {
 
     let protocol = Router::new()
         .route("/token", post(token::post))
+        .route("/par", post(authorize::par::post))
         .route("/userinfo", get(userinfo::handle).post(userinfo::handle))
         .route("/revoke", post(revoke::post))
         .route("/device_authorization", post(device_authorization::post))

@@ -100,6 +100,7 @@ pub(super) const KEYS: &[Key] = &[
     key("limits.sign_in_per_account", Kind::Number(1, 1_000)),
     key("limits.sign_in_per_address", Kind::Number(1, 1_000_000)),
     key("limits.waiting_requests_per_address", Kind::Number(1, 100_000_000)),
+    key("limits.pushed_requests_per_client", Kind::Number(1, 100_000_000)),
     key("limits.window", Kind::Number(1, DAY)),
     key("limits.revocation_streams", Kind::Number(1, 1_000_000)),
     key("scopes", Kind::Tables),

@@ -272,6 +272,8 @@ pub struct Limits {
     pub sign_in_per_address: u32,
     /// Authorization requests from one address within `window` that wait for a person; each takes room in the database.
     pub waiting_requests_per_address: u32,
+    /// Authorization requests that one client that authenticates may push (RFC 9126) within `window`.
+    pub pushed_requests_per_client: u32,
     pub window: u32,
     /// Receivers of the revocation feed that one replica serves at once.
     pub revocation_streams: u32,

@@ -104,6 +104,8 @@ fn provider_metadata(config: &Config) -> Value {
         "token_endpoint": at("/token"),
         "userinfo_endpoint": at("/userinfo"),
         "jwks_uri": at("/jwks"),
+        "pushed_authorization_request_endpoint": at("/par"),
+        "require_pushed_authorization_requests": config.oauth.require_pushed_authorization_requests,
         "revocation_endpoint": at("/revoke"),
         "device_authorization_endpoint": at("/device_authorization"),
         "introspection_endpoint": at("/introspect"),
@@ -143,8 +145,10 @@ fn provider_metadata(config: &Config) -> Value {
         "introspection_endpoint_auth_signing_alg_values_supported": assertion_algs,
         "authorization_response_iss_parameter_supported": true,
         "claims_parameter_supported": false,
-        "request_parameter_supported": false,
-        "request_uri_parameter_supported": false,
+        "request_parameter_supported": true,
+        "request_object_signing_alg_values_supported": keyring::ASYMMETRIC,
+        "request_uri_parameter_supported": true,
+        "require_request_uri_registration": true,
     });
     if let Some(members) = metadata.as_object_mut().filter(|_| config.tokens.status_list) {
         members.insert("status_list_aggregation_endpoint".to_owned(), at("/status-lists").into());

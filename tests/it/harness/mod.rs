@@ -2,6 +2,7 @@
 
 pub mod browser;
 pub mod calls;
+pub mod client_key;
 pub mod cluster;
 pub mod elsewhere;
 pub mod engines;

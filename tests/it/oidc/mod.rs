@@ -7,6 +7,7 @@ mod client_keys;
 mod client_secret_jwt;
 mod code;
 pub mod device;
+mod encryption;
 mod logout;
 mod metadata;
 mod pairwise;

@@ -20,3 +20,4 @@ mod request_uri;
 mod revocation;
 mod revocation_feed;
 mod status_list;
+mod token_exchange;

@@ -12,6 +12,7 @@ use crate::http::params::Params;
 use crate::keyring;
 use crate::model::Client;
 use crate::model::client::ClientAlgorithm;
+use crate::oidc::client_keys;
 
 /// How a form came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +67,7 @@ fn refused(description: impl Into<std::borrow::Cow<'static, str>>) -> OAuthError
 
 /// The claims of a request object that the client signed, by the algorithm that it registered for them, or by any. Neither `none` nor an
 /// HMAC is among these: the one proves nothing, and for the other everybody who checks it must have the secret.
-async fn verify(_app: &App, client: &Client, token: &str) -> Result<Map<String, Value>, OAuthError> {
+async fn verify(app: &App, client: &Client, token: &str) -> Result<Map<String, Value>, OAuthError> {
     let refused = |reason: String| {
         OAuthError::new(ErrorCode::InvalidRequestObject, "The request object is not a JWT that this client signed.")
             .because(format!("request object of {}: {reason}", client.id))
@@ -74,6 +75,5 @@ async fn verify(_app: &App, client: &Client, token: &str) -> Result<Map<String, 
     keyring::check_type(token, &request_object::TYPES).map_err(|error| refused(error.to_string()))?;
     let registered = client.metadata.request_object_signing_alg.as_ref();
     let allowed: &[ClientAlgorithm] = registered.map_or(&keyring::ASYMMETRIC, std::slice::from_ref);
-    let jwks = client.metadata.jwks.as_ref().ok_or_else(|| refused("the client has no jwks".to_owned()))?;
-    keyring::verify_signature(token, jwks, allowed).map_err(|error| refused(error.to_string()))
+    client_keys::verify(app, client, token, allowed).await.map_err(|error| refused(error.to_string()))
 }

@@ -32,6 +32,7 @@ pub use generate::generate;
 pub use import::{ImportError, ImportedKey, import};
 pub use jws::{MAX_TOKEN_BYTES, VerifyError};
 pub use kek::{KekError, KeyEncryptionKey, SealError};
+pub use strict_json::object as strict_json_object;
 pub use verify::{PublicKeys, PublicKeysError, Verified};
 
 use crate::model::{Algorithm, KeyState, SigningKey};

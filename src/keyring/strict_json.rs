@@ -13,7 +13,7 @@ pub(super) const MAX_DEPTH: usize = 32;
 ///
 /// # Errors
 /// A description for the log, if it is not an object or breaks one of the rules above.
-pub(super) fn object(bytes: &[u8]) -> Result<Map<String, Value>, serde_json::Error> {
+pub fn object(bytes: &[u8]) -> Result<Map<String, Value>, serde_json::Error> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = Strict { depth_left: MAX_DEPTH }.deserialize(&mut deserializer)?;
     deserializer.end()?;

@@ -32,7 +32,8 @@ pub async fn get(State(app): State<Arc<App>>, visit: Visit) -> Result<Response, 
         person: Person::of(user),
         returns_to: place_words(waiting.stored.redirect_uri()),
         scopes: scope_lines(&scope, user, &app.config.scopes),
-        asks_again: before.is_some(),
+        asks_again: before.is_some() && waiting.stored.remembers_consent(),
+        is_remembered: waiting.stored.remembers_consent(),
     };
     Ok(visit.page(&app, &view))
 }

@@ -18,6 +18,7 @@ macro_rules! migrations {
                 (2, "revocation_audience", include_str!(concat!("../../migrations/", $folder, "/0002_revocation_audience.sql"))),
                 (3, "status_lists", include_str!(concat!("../../migrations/", $folder, "/0003_status_lists.sql"))),
                 (4, "client_origin", include_str!(concat!("../../migrations/", $folder, "/0004_client_origin.sql"))),
+                (10, "responses", include_str!(concat!("../../migrations/", $folder, "/0010_responses.sql"))),
             ])
         })
     };

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use axum::http::StatusCode;
 
+use super::response_type::response_mode;
 use super::{REQUEST_LIFETIME, ReturnAddress, request};
 use crate::app::App;
-use crate::error::{ErrorCode, OAuthError, PageError};
+use crate::error::{OAuthError, PageError};
 use crate::http::params::Params;
-use crate::model::authorization::ResponseMode;
 use crate::model::{AuthorizationRequest, Client, Json};
 
 /// A request whose client and return address are known.
@@ -25,16 +25,10 @@ pub(super) async fn receive(app: &App, form: &[u8]) -> Result<Received, PageErro
         return Err(PageError::bad_link(format!("The parameter {name} is there more than once.")));
     }
     let client = find_client(app, params.get("client_id")).await?;
-    let (mode, mode_error) = match params.get("response_mode") {
-        None | Some("query") => (ResponseMode::Query, None),
-        Some("form_post") => (ResponseMode::FormPost, None),
-        Some(_) => {
-            (ResponseMode::Query, Some(OAuthError::new(ErrorCode::InvalidRequest, "response_mode must be query or form_post.")))
-        }
-    };
+    let (mode, mode_checked) = response_mode(params.get("response_type"), params.get("response_mode"));
     let state = params.get("state").map(str::to_owned);
     let address = ReturnAddress::check(&client, params.get("redirect_uri"), mode, state, &app.issuer.url)?;
-    let checked = mode_error.map_or_else(|| request::check(app, &client, &address, &params), Err).map(|parameters| {
+    let checked = mode_checked.and_then(|()| request::check(app, &client, &address, &params)).map(|parameters| {
         let now = app.now();
         AuthorizationRequest {
             id_hash: Vec::new(),

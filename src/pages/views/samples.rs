@@ -99,10 +99,16 @@ pub fn pages(words: Words) -> Vec<(&'static str, String)> {
         returns_to: format!("ledger.example{}", words.anything),
         scopes: scopes.clone(),
         asks_again: false,
+        is_remembered: true,
     };
     let plain_app = App { name: "A rather long-winded name of an app that nobody shortened".to_owned(), ..App::default() };
-    let short_consent =
-        Consent { app: plain_app, scopes: scopes.iter().take(3).cloned().collect(), asks_again: true, ..consent.clone() };
+    let short_consent = Consent {
+        app: plain_app,
+        scopes: scopes.iter().take(3).cloned().collect(),
+        asks_again: true,
+        is_remembered: false,
+        ..consent.clone()
+    };
     let form_post = FormPost {
         site: site.clone(),
         returns_to: text(words.app),

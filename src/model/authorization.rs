@@ -49,6 +49,9 @@ pub struct AuthorizationParameters {
     #[serde(default, skip_serializing_if = "ScopeSet::is_empty")]
     pub claims_scope: ScopeSet,
     pub resource: Vec<String>,
+    /// Who allowed this very request while it waited, where an earlier consent does not count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consented_by: Option<String>,
 }
 
 /// How the response reaches the client.

@@ -17,7 +17,7 @@ use crate::error::{ErrorCode, OAuthError, PageError};
 use crate::lifecycle::record;
 use crate::model::{AuditKind, Json, ScopeSet, User};
 use crate::oidc::authorize::{self, Decision};
-use crate::store::{StoreError, grants};
+use crate::store::{StoreError, authorization, grants};
 
 /// `GET /consent`
 pub async fn get(State(app): State<Arc<App>>, visit: Visit) -> Result<Response, PageError> {
@@ -41,11 +41,11 @@ pub async fn get(State(app): State<Arc<App>>, visit: Visit) -> Result<Response, 
 /// `POST /consent`. Neither "allow" nor "deny" asks again: an empty form skips nothing.
 pub async fn post(State(app): State<Arc<App>>, visit: Visit, body: Bytes) -> Result<Response, PageError> {
     let form = Form::check(&app, &visit, &body)?;
-    let waiting = Waiting::find(&app, Some(form.text("request"))).await?;
+    let mut waiting = Waiting::find(&app, Some(form.text("request"))).await?;
     let Some((user, scope)) = asked(&app, &visit, &waiting).await? else { return Ok(waiting.go_on(&app)) };
     match form.text("decision") {
         "allow" => {
-            allow(&app, &visit, user, &waiting, &scope).await?;
+            allow(&app, &visit, user, &mut waiting, &scope).await?;
             Ok(waiting.go_on(&app))
         }
         "deny" => {
@@ -67,12 +67,14 @@ async fn asked<'a>(app: &App, visit: &'a Visit, waiting: &Waiting) -> Result<Opt
 }
 
 /// Remembers the consent, with whatever the person had allowed this app before.
-async fn allow(app: &App, visit: &Visit, user: &User, waiting: &Waiting, scope: &ScopeSet) -> Result<(), StoreError> {
+async fn allow(app: &App, visit: &Visit, user: &User, waiting: &mut Waiting, scope: &ScopeSet) -> Result<(), StoreError> {
+    waiting.stored.request.parameters.consented_by = Some(user.id.clone());
     let (client_id, now) = (&waiting.stored.client.id, app.now());
     let mut tx = app.store.begin().await?;
     let before = grants::find(&mut tx, &user.id, client_id).await?;
     let remembered = before.map_or_else(|| scope.clone(), |grant| grant.scope.union(scope));
     grants::put(&mut tx, &user.id, client_id, &Json(remembered), now).await?;
+    authorization::update_request(&mut tx, &waiting.stored.request).await?;
     let subject = format!("user:{}", user.id);
     record(&mut tx, &visit.actor, AuditKind::ConsentGranted, subject, audit_detail(client_id, scope), now).await?;
     tx.commit().await

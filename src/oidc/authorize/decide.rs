@@ -78,7 +78,7 @@ pub fn decide(
     }
     let scope = offered_scope(request, client, grant);
     let to_consent = scope.union(&request.parameters.claims_scope);
-    if must_consent(request, client, grant, &to_consent) {
+    if must_consent(request, client, &present.session.user_id, grant, &to_consent) {
         return ask(Decision::Consent(to_consent), ErrorCode::ConsentRequired);
     }
     Decision::Issue(scope)
@@ -154,12 +154,12 @@ fn offered_scope(request: &AuthorizationRequest, client: &Client, grant: Option<
 }
 
 /// Consent is needed unless the client is trusted or was granted at least this much; `prompt=consent` wants it afresh.
-fn must_consent(request: &AuthorizationRequest, client: &Client, grant: Option<&Grant>, scope: &ScopeSet) -> bool {
-    let fresh = |grant: &Grant| grant.updated_at >= request.created_at;
-    let covered = |grant: &Grant| scope.is_subset_of(&grant.scope);
+fn must_consent(request: &AuthorizationRequest, client: &Client, user_id: &str, grant: Option<&Grant>, scope: &ScopeSet) -> bool {
     if !wants(request, Prompt::Consent) && client.metadata.skip_consent {
         return false;
     }
     let afresh = wants(request, Prompt::Consent) || !remembers_consent(request, client);
-    !grant.is_some_and(|grant| covered(grant) && (fresh(grant) || !afresh))
+    // Given to this request: one that waits beside it was not meant.
+    let given_now = request.parameters.consented_by.as_deref() == Some(user_id);
+    !grant.is_some_and(|grant| scope.is_subset_of(&grant.scope) && (given_now || !afresh))
 }

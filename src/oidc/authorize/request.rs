@@ -53,6 +53,7 @@ pub fn check(
         ui_locales: bounded(params, "ui_locales")?,
         acr_values,
         resource: check_resource(client, params)?,
+        consented_by: None,
         essential_acr_values,
         claimed_subjects: requested.subjects,
         claims,

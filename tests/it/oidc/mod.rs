@@ -2,11 +2,27 @@
 
 mod access_token;
 mod authorize;
+mod claims_parameter;
 mod client_auth;
 mod code;
 mod logout;
 mod metadata;
+mod offline_access;
 mod refresh;
+mod response_types;
 mod revocation;
 mod revocation_feed;
 mod status_list;
+mod step_up;
+
+use crate::harness::provider::{Browser, Response};
+
+impl Browser {
+    /// Allows what the consent page asks, to which `asked` leads, and gives the answer that the app gets.
+    pub async fn allow(&mut self, asked: &Response) -> Response {
+        assert!(asked.location().starts_with("/consent?request="), "{asked:?}");
+        let request = self.get(asked.location()).await.input("request");
+        let response = self.fill_in(asked.location(), "/consent", &[("request", &request), ("decision", "allow")]).await;
+        self.follow(response).await
+    }
+}

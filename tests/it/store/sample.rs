@@ -145,6 +145,7 @@ pub fn parameters() -> Json<AuthorizationParameters> {
         ui_locales: Some("de fr".to_owned()),
         acr_values: vec!["1".to_owned()],
         resource: vec!["https://api.example".to_owned()],
+        consented_by: Some("somebody".to_owned()),
         essential_acr_values: vec![AWKWARD.to_owned()],
         claimed_subjects: Some(vec!["somebody".to_owned()]),
         claims: ClaimsRequest {

@@ -172,7 +172,11 @@ async fn a_client_gets_no_claim_of_a_scope_that_it_may_not_have() {
 #[tokio::test]
 async fn a_named_claim_needs_consent() {
     let provider = provider().await;
-    let client = provider.client("app", |metadata| metadata.skip_consent = false).await;
+    let asks = |metadata: &mut ClientMetadata| {
+        metadata.skip_consent = false;
+        metadata.scope = ScopeSet::from("openid profile email shoes".to_owned());
+    };
+    let client = provider.client("app", asks).await;
     let user = ada(&provider).await;
     let mut browser = provider.signed_in(&user).await;
     let asked = browser.authorize(&client, &[]).await;
@@ -199,6 +203,7 @@ async fn a_claimed_subject_admits_nobody_else() {
     let (ada, bob) = (ada(&provider).await, provider.user(&new_email()).await);
     let (mut of_ada, mut of_bob) = (provider.signed_in(&ada).await, provider.signed_in(&bob).await);
     let none = ("prompt", "none");
+    provider.advance(1);
     for request in [
         json!({ "id_token": { "sub": { "value": ada.id } } }),
         json!({ "id_token": { "sub": { "values": ["somebody", ada.id] } } }),

@@ -41,11 +41,10 @@ pub fn known(config: &Config) -> impl Iterator<Item = (&str, &str)> {
     standard.chain(custom)
 }
 
-/// The claims of the userinfo response: those of `scope`, and those that were asked for by name.
+/// The claims of the userinfo response beside `sub`: those of `scope`, and those that were asked for by name.
 pub fn for_userinfo(config: &Config, user: &User, scope: &ScopeSet, requested: &ClaimsRequest) -> Map<String, Value> {
     let mut claims = of_scope(config, user, scope, &requested.locales);
     add_named(config, user, requested.userinfo.iter(), &requested.locales, &mut claims);
-    claims.insert("sub".to_owned(), user.id.as_str().into());
     claims
 }
 
@@ -202,7 +201,7 @@ mod tests {
         let all = scope("openid profile email phone address roles groups shoes offline_access");
         let claims = for_userinfo(&config(), &user, &all, &ClaimsRequest::default());
         let names: Vec<_> = claims.keys().map(String::as_str).collect();
-        assert_eq!(names, ["email", "email_verified", "sub", "updated_at"]);
+        assert_eq!(names, ["email", "email_verified", "updated_at"]);
         assert!(claims["updated_at"].is_i64());
         assert!(for_access_token(&config(), &user, &all).is_empty());
     }
@@ -238,6 +237,6 @@ mod tests {
             assert_eq!(id_token(names, locales), expected, "{names:?} {locales:?}");
         }
         let userinfo = for_userinfo(&config(), &user, &scope("openid shoes"), &named(&["name"], &[]));
-        assert_eq!(text(&userinfo), r#"{"https://example.org/shoe":"38","name":"Ada","sub":"ada"}"#);
+        assert_eq!(text(&userinfo), r#"{"https://example.org/shoe":"38","name":"Ada"}"#);
     }
 }

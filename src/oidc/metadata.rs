@@ -13,6 +13,7 @@ use crate::app::App;
 use crate::config::{Config, STANDARD_SCOPES};
 use crate::keyring;
 use crate::model::Algorithm;
+use crate::model::client::GrantType;
 use crate::model::response_type::ResponseType;
 use crate::oidc::{authentication, claims};
 
@@ -71,10 +72,11 @@ fn provider_metadata(config: &Config) -> Value {
         response_types.extend(ResponseType::LEGACY.map(ResponseType::as_str));
     }
     let mut grant_types = vec!["authorization_code", "refresh_token", "client_credentials"];
+    grant_types.extend([GrantType::DeviceCode.as_str(), GrantType::TokenExchange.as_str()]);
     grant_types.extend(legacy.then_some("implicit"));
-    let client_auth = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"];
-    let confidential_auth = &client_auth[..3];
-    let assertion_algs = keyring::ASSERTION_ALGS;
+    let confidential_auth = ["client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt"];
+    let client_auth: Vec<&str> = confidential_auth.into_iter().chain(["none"]).collect();
+    let assertion_algs: Vec<&str> = keyring::ASSERTION_ALGS.into_iter().chain(["HS256"]).collect();
     let mut metadata = json!({
         "issuer": issuer,
         "authorization_endpoint": at("/authorize"),
@@ -82,6 +84,7 @@ fn provider_metadata(config: &Config) -> Value {
         "userinfo_endpoint": at("/userinfo"),
         "jwks_uri": at("/jwks"),
         "revocation_endpoint": at("/revoke"),
+        "device_authorization_endpoint": at("/device_authorization"),
         "introspection_endpoint": at("/introspect"),
         "revocation_feed_endpoint": at("/revocations"),
         "revocation_stream_endpoint": at("/revocations/stream"),
@@ -94,7 +97,7 @@ fn provider_metadata(config: &Config) -> Value {
         "response_modes_supported": ["query", "fragment", "form_post"],
         "grant_types_supported": grant_types,
         "code_challenge_methods_supported": ["S256"],
-        "subject_types_supported": ["public"],
+        "subject_types_supported": ["public", "pairwise"],
         "acr_values_supported": authentication::ACR_VALUES,
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "display_values_supported": ["page"],

@@ -7,6 +7,8 @@ pub mod authorize;
 pub mod claims;
 pub mod claims_request;
 pub mod client_auth;
+pub mod client_secret;
+pub mod device_authorization;
 pub mod introspect;
 pub mod logout;
 pub mod metadata;
@@ -16,6 +18,7 @@ pub mod revoke;
 pub mod scopes;
 pub mod session;
 pub mod status_list;
+pub mod subject;
 pub mod token;
 pub mod userinfo;
 

@@ -13,7 +13,7 @@ use crate::http::bearer;
 use crate::http::headers::json_no_store;
 use crate::http::params::{self, Params};
 use crate::oidc::access_token::{self, Refusal};
-use crate::oidc::claims;
+use crate::oidc::{claims, subject};
 use crate::store::{access_tokens, users};
 
 /// Both methods; the token comes in the header, or in the form of a POST (RFC 6750 §2.1, §2.2), never in the URL.
@@ -38,11 +38,14 @@ pub async fn handle(
         return Err(OAuthError::new(ErrorCode::InsufficientScope, "The token lacks the scope openid.").for_bearer());
     }
     let mut conn = app.store.read().await?;
-    let user = users::find(&mut conn, &token.sub).await?;
+    let user_id = subject::user_of(&mut conn, &token.sub).await?;
+    let user = users::find(&mut conn, &user_id).await?;
     let user = user.filter(|user| user.disabled_at.is_none()).ok_or_else(|| invalid_token("the account is gone or disabled"))?;
     // What was asked for by name (OpenID Connect Core §5.5) is kept here: the token goes to resource servers too.
     let requested = access_tokens::find(&mut conn, &token.jti).await?.map(|token| token.claims.0).unwrap_or_default();
-    let claims = claims::for_userinfo(&app.config, &user, &token.scope, &requested);
+    let mut claims = claims::for_userinfo(&app.config, &user, &token.scope, &requested);
+    // That of the ID token which came with it (OpenID Connect Core §5.3.2).
+    claims.insert("sub".to_owned(), token.sub.as_str().into());
     Ok(json_no_store(StatusCode::OK, &claims))
 }
 

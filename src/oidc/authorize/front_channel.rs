@@ -49,12 +49,17 @@ impl FrontChannel {
         // As at the token endpoint: if they cannot be read, those that we have must do.
         app.confirm_keys().await;
         let loaded = subject::load(app, client, &session.user_id, session.created_at, received_at).await;
-        let (user, issued_at) = loaded.map_err(|error| match error.code {
+        let (user, sub, issued_at) = loaded.map_err(|error| match error.code {
             ErrorCode::InvalidGrant => gone(error.detail.unwrap_or_default()),
             _ => error,
         })?;
-        let about =
-            || Subject { user: &user, sid: &session.id, auth_time: session.auth_time, acr: authentication::acr_of(&session.amr) };
+        let about = || Subject {
+            user: &user,
+            sub: &sub,
+            sid: &session.id,
+            auth_time: session.auth_time,
+            acr: authentication::acr_of(&session.amr),
+        };
         let mut front = Self { fields: Vec::new(), issued_at, access_token: None, status_entry: None };
         let mut access_token = None;
         if parameters.response_type.token {
@@ -71,6 +76,7 @@ impl FrontChannel {
                 jti: &jti,
                 issued_at,
                 expires_at,
+                act: None,
                 status: status.as_ref(),
             };
             let minted = mint::access_token(app, &token)?;

@@ -26,6 +26,7 @@ use crate::http::params::{self, Params};
 use crate::http::rate_limit::Key;
 use crate::model::{AuthorizationRequest, Client, Secret, User};
 use crate::oidc::session::SignedIn;
+use crate::oidc::subject;
 use crate::oidc::token::Peer;
 use crate::store::{authorization, grants};
 
@@ -120,8 +121,8 @@ impl Stored {
     }
 
     /// Whether this person may answer it: the app may have named somebody else.
-    pub async fn expects(&self, app: &App, user: &User) -> Result<bool, PageError> {
-        Ok(decide::is_expected(&self.request, &sub_for(app, &self.client, user).await?))
+    pub fn expects(&self, app: &App, user: &User) -> Result<bool, PageError> {
+        Ok(decide::is_expected(&self.request, &sub_for(app, &self.client, user)?))
     }
 }
 
@@ -179,13 +180,13 @@ async fn decide_now(
         return Ok(decide::decide(request, client, None, None, app.now()));
     };
     let grant = grants::find(&mut app.store.read().await?, &user.id, &client.id).await?;
-    let sub = sub_for(app, client, user).await?;
+    let sub = sub_for(app, client, user)?;
     Ok(decide::decide(request, client, Some(Present { session, sub: &sub }), grant.as_ref(), app.now()))
 }
 
 /// By what `sub` the client knows this person.
-async fn sub_for(_app: &App, _client: &Client, user: &User) -> Result<String, PageError> {
-    Ok(user.id.clone())
+fn sub_for(app: &App, client: &Client, user: &User) -> Result<String, PageError> {
+    subject::for_client(app, client, &user.id).map_err(|error| PageError::internal(error.detail.unwrap_or_default()))
 }
 
 /// Anybody may send requests that wait, and each takes room in the database: so many from one address, and no more.

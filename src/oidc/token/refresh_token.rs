@@ -14,6 +14,7 @@ use crate::model::{
     Actor, ClaimsRequest, Client, RefreshToken, ScopeSet, Secret, StatusListEntry, StatusReference, TokenFamily, User,
 };
 use crate::oidc::mint::{self, AccessToken, IdToken, Minted, Subject};
+use crate::oidc::subject::KeptSubject;
 use crate::oidc::{claims, claims_request, status_list};
 use crate::store::{status_lists, token_families};
 
@@ -22,6 +23,7 @@ struct Refresh<'a> {
     client: &'a Client,
     family: &'a TokenFamily,
     user: &'a User,
+    sub: &'a KeptSubject,
     scope: ScopeSet,
     resource: Vec<String>,
     /// What was asked for by name, as far as the client may still have it.
@@ -49,12 +51,12 @@ pub(super) async fn grant(
     if !family.offline {
         subject::check_session(app, &family.session_id).await?;
     }
-    let (user, issued_at) = subject::load(app, client, &family.user_id, family.created_at, received_at).await?;
+    let (user, sub, issued_at) = subject::load(app, client, &family.user_id, family.created_at, received_at).await?;
     let metadata = &client.metadata;
     let scope = narrow_scope(&family.scope.filter(|scope| metadata.scope.contains(scope)), params.get("scope"))?;
     let resource = narrow(&still_allowed(&family, client)?, params)?;
     let (claims, _) = claims_request::allowed(&app.config, client, family.claims.0.clone());
-    let refresh = Refresh { client, family: &family, user: &user, scope, resource, claims };
+    let refresh = Refresh { client, family: &family, user: &user, sub: &sub, scope, resource, claims };
 
     let successor = app.secrets.successor(&presented);
     if token.rotated_at.is_some() {
@@ -109,8 +111,8 @@ fn respond(
     successor: &Secret,
     row: &RefreshToken,
 ) -> Result<(TokenResponse, Option<StatusListEntry>), OAuthError> {
-    let Refresh { client, family, user, scope, resource, claims: claims_request } = refresh;
-    let about = |sid| Subject { user, sid, auth_time: family.auth_time, acr: family.acr.as_deref() };
+    let Refresh { client, family, user, sub, scope, resource, claims: claims_request } = refresh;
+    let about = |sid| Subject { user, sub, sid, auth_time: family.auth_time, acr: family.acr.as_deref() };
     let status = row.status_list.clone().zip(row.status_idx).map(|(list, idx)| StatusReference { list, idx });
     let Minted { token: access_token, status_entry } = mint::access_token(
         app,
@@ -122,6 +124,7 @@ fn respond(
             jti: &row.access_token_jti,
             issued_at: row.created_at,
             expires_at: row.access_token_expires_at,
+            act: None,
             status: status.as_ref(),
         },
     )?;
@@ -145,6 +148,7 @@ fn respond(
     };
     let response = TokenResponse {
         access_token,
+        issued_token_type: None,
         token_type: "Bearer",
         expires_in: (row.access_token_expires_at.seconds() - app.now().seconds()).max(0),
         refresh_token: Some(successor.expose().to_owned()),

@@ -14,3 +14,4 @@ pub mod process;
 pub mod provider;
 pub mod redis;
 pub mod servers;
+pub mod visitor;

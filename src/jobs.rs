@@ -87,12 +87,13 @@ pub async fn clean_up(app: &App) -> Result<(), StoreError> {
     pushed_requests::purge(&mut tx, now).await?;
     // A replica whose clock is behind accepts an assertion that has expired here.
     clients::purge_assertions(&mut tx, now.minus(ASSERTIONS_KEPT_FOR)).await?;
+    // Likewise.
+    exchanged_tokens::purge(&mut tx, now.minus(ASSERTIONS_KEPT_FOR)).await?;
     tx.commit().await?;
     let mut tx = app.store.begin().await?;
     authorization::purge_codes(&mut tx, before).await?;
     access_tokens::purge(&mut tx, before).await?;
     device_authorizations::purge(&mut tx, before).await?;
-    exchanged_tokens::purge(&mut tx, before).await?;
     token_families::purge_tokens(&mut tx, before).await?;
     tx.commit().await?;
     let mut tx = app.store.begin().await?;

@@ -1,6 +1,7 @@
 //! The store on both engines: every statement, every row, single use, clean-up, migrations.
 
 mod guards;
+mod logout;
 mod migrations;
 mod purge;
 mod rows;

@@ -15,9 +15,12 @@ pub use account::{AppWithAccess, AppsPage, PasswordPage, ProfileLine, ProfilePag
 pub use device::{ConfirmDevice, DeviceDone, EnterDeviceCode};
 pub use errors::ErrorPage;
 pub use problem::Problem;
-pub use sign_in::{ChooseAccount, ConfirmSignOut, Consent, FormPost, Landing, SetUp, SetUpDone, SignIn, SignInAgain, SignedOut};
+pub use sign_in::{
+    ChooseAccount, ConfirmSignOut, Consent, FormPost, Landing, Onward, SetUp, SetUpDone, SignIn, SignInAgain, SignedOut,
+};
 
 use crate::model::{Client, User};
+use crate::oidc::authorize::with_query;
 
 /// What every page is told: whose sign-in this is, and where its addresses begin.
 #[derive(Clone, Debug, Default)]
@@ -44,10 +47,12 @@ pub struct App {
     pub home: Option<String>,
     pub privacy_policy: Option<String>,
     pub terms: Option<String>,
+    /// Where the app begins a sign-in by itself (OpenID Connect Core §4).
+    pub open: Option<String>,
 }
 
 impl App {
-    /// What there is to show of a registered client.
+    /// What there is to show of a registered client. Without `open`, which says who the provider is: see `openable`.
     pub fn of(client: &Client) -> Self {
         let metadata = &client.metadata;
         Self {
@@ -56,7 +61,17 @@ impl App {
             home: web_address(metadata.client_uri.as_deref()),
             privacy_policy: web_address(metadata.policy_uri.as_deref()),
             terms: web_address(metadata.tos_uri.as_deref()),
+            open: None,
         }
+    }
+
+    /// As `of`, with the address that opens the app. It names this provider and nobody else: who the person is, the app learns by the
+    /// sign-in that it then begins.
+    pub fn openable(client: &Client, issuer: &str) -> Self {
+        let registered = client.metadata.initiate_login_uri.as_deref().filter(|_| client.disabled_at.is_none());
+        let address = web_address(registered).filter(|address| address.starts_with("https:") && !address.contains('#'));
+        let open = address.map(|address| with_query(&address, &[("iss", issuer.to_owned())]));
+        Self { open, ..Self::of(client) }
     }
 
     /// Whether there is any link to show.

@@ -2,12 +2,14 @@
 
 mod access_token;
 mod authorize;
+mod backchannel_logout;
 mod client_auth;
 mod client_keys;
 mod client_secret_jwt;
 mod code;
 pub mod device;
-mod logout;
+mod frontchannel_logout;
+mod initiate_login;
 mod metadata;
 mod pairwise;
 mod par;
@@ -17,4 +19,5 @@ mod request_objects;
 mod request_uri;
 mod revocation;
 mod revocation_feed;
+mod rp_initiated_logout;
 mod status_list;

@@ -41,8 +41,9 @@ struct Pushed {
 /// `POST /par`
 pub async fn post(State(app): State<Arc<App>>, peer: Peer, headers: HeaderMap, body: Bytes) -> Result<Response, OAuthError> {
     let params = form(&headers, &body)?;
-    let client = client_auth::authenticate(&app, &headers, &params).await?;
-    limits::pushed(&app, &client, ip_of(&app, &headers, peer)).await?;
+    let ip = ip_of(&app, &headers, peer);
+    let client = client_auth::authenticate_newcomer(&app, &headers, &params, ip).await?;
+    limits::pushed(&app, &client, ip).await?;
     let params = effective(&app, &client, &params, Arrival::Pushed).await?.unwrap_or(params);
     let (address, mode_error) = return_address(&app, &client, &params).map_err(not_a_page)?;
     if let Some(error) = mode_error {

@@ -142,6 +142,9 @@ fn provider_metadata(config: &Config) -> Value {
         "request_uri_parameter_supported": true,
         "require_request_uri_registration": true,
     });
+    if config.registration.client_id_metadata_documents {
+        metadata["client_id_metadata_document_supported"] = true.into();
+    }
     if let Some(members) = metadata.as_object_mut().filter(|_| config.tokens.status_list) {
         members.insert("status_list_aggregation_endpoint".to_owned(), at("/status-lists").into());
     }

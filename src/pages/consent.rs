@@ -7,14 +7,14 @@ use axum::extract::State;
 use axum::response::Response;
 
 use super::form::Form;
-use super::views::{Consent, Person, Site};
+use super::views::{AnswerGoes, Consent, Person, Publisher, Site};
 use super::visit::Visit;
 use super::waiting::Waiting;
 use super::words::{place_words, scope_lines};
 use crate::app::App;
 use crate::error::{ErrorCode, OAuthError, PageError};
 use crate::lifecycle;
-use crate::model::{ScopeSet, User};
+use crate::model::{ScopeSet, User, redirect_uri};
 use crate::oidc::authorize::{self, Decision};
 use crate::store::{StoreError, grants};
 
@@ -28,6 +28,7 @@ pub async fn get(State(app): State<Arc<App>>, visit: Visit) -> Result<Response, 
         csrf: visit.form_token(&app),
         request: waiting.id.expose().to_owned(),
         app: waiting.app(),
+        publisher: publisher(&waiting),
         person: Person::of(user),
         returns_to: place_words(waiting.stored.redirect_uri()),
         scopes: scope_lines(&scope, user, &app.config.scopes),
@@ -55,6 +56,21 @@ pub async fn post(State(app): State<Arc<App>>, visit: Visit, body: Bytes) -> Res
     }
 }
 
+/// The host that speaks for the app, if nothing else does.
+fn publisher(waiting: &Waiting) -> Option<Publisher> {
+    let host = waiting.stored.published_at()?;
+    let answer_goes = answer_goes(&host, waiting.stored.redirect_uri());
+    Some(Publisher { host, answer_goes })
+}
+
+fn answer_goes(host: &str, redirect_uri: &str) -> AnswerGoes {
+    match redirect_uri::is_on_device(redirect_uri) {
+        true => AnswerGoes::ToThisDevice,
+        false if place_words(redirect_uri) == host => AnswerGoes::ToTheSameHost,
+        false => AnswerGoes::Elsewhere,
+    }
+}
+
 /// Whose consent is asked for, and to what; none if that is not what comes next.
 async fn asked<'a>(app: &App, visit: &'a Visit, waiting: &Waiting) -> Result<Option<(&'a User, ScopeSet)>, PageError> {
     let signed_in = visit.signed_in.as_ref();
@@ -74,4 +90,27 @@ async fn deny(app: &App, visit: &Visit, user: &User, waiting: &Waiting, scope: &
     let mut tx = app.store.begin().await?;
     lifecycle::consent::deny(&mut tx, &visit.actor, &user.id, &waiting.stored.client.id, scope, app.now()).await?;
     tx.commit().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_an_answer_goes_is_seen_from_the_apps_host() {
+        let table = [
+            ("https://app.example/cb", AnswerGoes::ToTheSameHost),
+            ("https://app.example:8443/cb", AnswerGoes::Elsewhere),
+            ("https://www.app.example/cb", AnswerGoes::Elsewhere),
+            ("https://app.example.evil.example/cb", AnswerGoes::Elsewhere),
+            ("https://evil.example/app.example", AnswerGoes::Elsewhere),
+            ("http://127.0.0.1:33418/", AnswerGoes::ToThisDevice),
+            ("http://[::1]/", AnswerGoes::ToThisDevice),
+            ("http://localhost/cb", AnswerGoes::ToThisDevice),
+            ("com.example.app:/cb", AnswerGoes::ToThisDevice),
+        ];
+        for (redirect_uri, expected) in table {
+            assert_eq!(answer_goes("app.example", redirect_uri), expected, "{redirect_uri}");
+        }
+    }
 }

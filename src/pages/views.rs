@@ -15,7 +15,10 @@ pub use account::{AppWithAccess, AppsPage, PasswordPage, ProfileLine, ProfilePag
 pub use device::{ConfirmDevice, DeviceDone, EnterDeviceCode};
 pub use errors::ErrorPage;
 pub use problem::Problem;
-pub use sign_in::{ChooseAccount, ConfirmSignOut, Consent, FormPost, Landing, SetUp, SetUpDone, SignIn, SignInAgain, SignedOut};
+pub use sign_in::{
+    AnswerGoes, ChooseAccount, ConfirmSignOut, Consent, FormPost, Landing, Publisher, SetUp, SetUpDone, SignIn, SignInAgain,
+    SignedOut,
+};
 
 use crate::model::{Client, User};
 

@@ -96,6 +96,7 @@ pub fn pages(words: Words) -> Vec<(&'static str, String)> {
         csrf: csrf.clone(),
         request: request.clone(),
         app: app(words),
+        publisher: None,
         person: who.clone(),
         returns_to: format!("ledger.example{}", words.anything),
         scopes: scopes.clone(),
@@ -104,6 +105,15 @@ pub fn pages(words: Words) -> Vec<(&'static str, String)> {
     let plain_app = App { name: "A rather long-winded name of an app that nobody shortened".to_owned(), ..App::default() };
     let short_consent =
         Consent { app: plain_app, scopes: scopes.iter().take(3).cloned().collect(), asks_again: true, ..consent.clone() };
+    let published = |answer_goes| Some(Publisher { host: format!("apps.example{}", words.anything), answer_goes });
+    let device_consent = Consent {
+        publisher: published(AnswerGoes::ToThisDevice),
+        returns_to: "127.0.0.1:33418".to_owned(),
+        scopes: scopes.iter().take(2).cloned().collect(),
+        ..consent.clone()
+    };
+    let published_consent = Consent { publisher: published(AnswerGoes::ToTheSameHost), ..short_consent.clone() };
+    let elsewhere_consent = Consent { publisher: published(AnswerGoes::Elsewhere), ..short_consent.clone() };
     let enter_device = EnterDeviceCode { site: site.clone(), csrf: csrf.clone(), user_code: String::new(), problem: None };
     let confirm_device = ConfirmDevice {
         site: site.clone(),
@@ -199,6 +209,9 @@ pub fn pages(words: Words) -> Vec<(&'static str, String)> {
         ("choose-account", &choose),
         ("consent", &consent),
         ("consent-short", &short_consent),
+        ("consent-published", &published_consent),
+        ("consent-published-device", &device_consent),
+        ("consent-published-elsewhere", &elsewhere_consent),
         ("device", &enter_device),
         ("device-confirm", &confirm_device),
         ("form-post", &form_post),

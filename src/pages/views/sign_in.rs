@@ -65,12 +65,31 @@ pub struct Consent {
     pub csrf: String,
     pub request: String,
     pub app: App,
+    /// Who speaks for an app that nobody here knows.
+    pub publisher: Option<Publisher>,
     pub person: Person,
     /// Host (and port) of the redirect URI, or its scheme for a native app.
     pub returns_to: String,
     pub scopes: Vec<ScopeLine>,
     /// The app has had access before and now asks for more, or asks again.
     pub asks_again: bool,
+}
+
+/// Who speaks for an app that nobody here knows, and whether the answer goes there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Publisher {
+    /// The host at which the app's metadata document is: the one thing about it that it cannot make up.
+    pub host: String,
+    pub answer_goes: AnswerGoes,
+}
+
+/// Where an answer goes, seen from the app's host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnswerGoes {
+    ToTheSameHost,
+    /// To whatever listens, or is installed, on the person's own device.
+    ToThisDevice,
+    Elsewhere,
 }
 
 impl Consent {

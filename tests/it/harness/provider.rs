@@ -70,6 +70,11 @@ impl Provider {
         Self::open(Arc::clone(&self.db), self.clock.clone(), self.app.config.clone()).await
     }
 
+    /// Another replica on the same database, configured in another way.
+    pub async fn replica_configured(&self, config: Config) -> Self {
+        Self::open(Arc::clone(&self.db), self.clock.clone(), config).await
+    }
+
     /// Another replica, whose clock is ahead and stands still.
     pub async fn replica_with_clock_ahead(&self, by: Duration) -> Self {
         Self::open(Arc::clone(&self.db), Clock::manual(self.clock.now() + by), self.app.config.clone()).await

@@ -3,6 +3,7 @@
 mod access_token;
 mod authorize;
 mod client_auth;
+mod client_document;
 mod client_keys;
 mod client_secret_jwt;
 mod code;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::encrypt;
 use super::jws::{Compact, VerifyError, same_type};
 use super::public_key::{self, SignatureAlg};
 use crate::model::client::ClientAlgorithm;
@@ -103,9 +104,13 @@ pub fn validate_jwks(jwks: &Value) -> Result<(), String> {
         if let Some(alg) = public_key::suits_any(key) {
             public_key::verifier(key, alg).map_err(at)?;
             usable = true;
+        } else if encrypt::validate(key).map_err(at)? {
+            usable = true;
         }
     }
-    if usable { Ok(()) } else { Err(format!("no key can verify a signature of {}", ASSERTION_ALGS.join(", "))) }
+    let useless =
+        || format!("no key can verify a signature of {}, nor can anything be encrypted to one", ASSERTION_ALGS.join(", "));
+    if usable { Ok(()) } else { Err(useless()) }
 }
 
 fn keys_of(jwks: &Value) -> impl Iterator<Item = &Map<String, Value>> {

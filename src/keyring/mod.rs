@@ -3,6 +3,7 @@
 
 mod assertion;
 mod claims;
+mod encrypt;
 mod generate;
 mod import;
 mod jws;
@@ -30,6 +31,7 @@ use sha2::{Digest, Sha256};
 
 pub use assertion::{ASSERTION_ALGS, ASSERTION_TYPES, ASYMMETRIC, check_type, validate_jwks, verify_signature};
 pub use claims::{ClaimError, ClaimRules, check_claims, check_dates};
+pub use encrypt::{Content, Recipient, encrypt};
 pub use generate::generate;
 pub use import::{ImportError, ImportedKey, import};
 pub use jws::{MAX_TOKEN_BYTES, VerifyError};

@@ -139,7 +139,7 @@ pub(super) fn is_signed(verifier: &dyn JwsVerifier, alg: SignatureAlg, message: 
     plausible && verifier.verify(message, signature).is_ok()
 }
 
-fn check_rsa(n: &[u8], e: &[u8]) -> Result<(), String> {
+pub(super) fn check_rsa(n: &[u8], e: &[u8]) -> Result<(), String> {
     let bits = match n {
         [] | [0, ..] => return Err("`n` is empty or begins with a zero byte".to_owned()),
         [first, rest @ ..] => rest.len() * 8 + (u8::BITS - first.leading_zeros()) as usize,
@@ -154,14 +154,14 @@ fn check_rsa(n: &[u8], e: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
-fn require_length(jwk: &Map<String, Value>, name: &str, length: usize) -> Result<(), String> {
+pub(super) fn require_length(jwk: &Map<String, Value>, name: &str, length: usize) -> Result<(), String> {
     match bytes(jwk, name)?.len() {
         found if found == length => Ok(()),
         found => Err(format!("`{name}` has {length} bytes; this one has {found}")),
     }
 }
 
-fn bytes(jwk: &Map<String, Value>, name: &str) -> Result<Vec<u8>, String> {
+pub(super) fn bytes(jwk: &Map<String, Value>, name: &str) -> Result<Vec<u8>, String> {
     let text = jwk.get(name).and_then(Value::as_str).ok_or_else(|| format!("`{name}` is missing or not a string"))?;
     URL_SAFE_NO_PAD.decode(text).map_err(|_| format!("`{name}` is not base64url without padding"))
 }

@@ -9,6 +9,7 @@ pub mod client_document;
 pub mod client_keys;
 pub mod client_secret;
 pub mod device_authorization;
+pub mod encryption;
 pub mod introspect;
 pub mod logout;
 pub mod metadata;

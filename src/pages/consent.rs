@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::response::Response;
 
 use super::form::Form;
-use super::views::{AnswerGoes, Consent, Person, Publisher, Site};
+use super::views::{AnswerGoes, Consent, Person, Site};
 use super::visit::Visit;
 use super::waiting::Waiting;
 use super::words::{place_words, scope_lines};
@@ -23,14 +23,19 @@ pub async fn get(State(app): State<Arc<App>>, visit: Visit) -> Result<Response, 
     let waiting = Waiting::find(&app, visit.params()?.get("request")).await?;
     let Some((user, scope)) = asked(&app, &visit, &waiting).await? else { return Ok(waiting.go_on(&app)) };
     let before = grants::find(&mut app.store.read().await?, &user.id, &waiting.stored.client.id).await?;
+    let (asker, redirect_uri) = (waiting.app(&visit), waiting.stored.redirect_uri());
+    let answer_goes = match asker.unchecked {
+        true => answer_goes(asker.host.as_deref(), redirect_uri),
+        false => AnswerGoes::Home,
+    };
     let view = Consent {
         site: Site::of(&app),
         csrf: visit.form_token(&app),
         request: waiting.id.expose().to_owned(),
-        app: waiting.app(),
-        publisher: publisher(&waiting),
+        app: asker,
+        answer_goes,
         person: Person::of(user),
-        returns_to: place_words(waiting.stored.redirect_uri()),
+        returns_to: place_words(redirect_uri),
         scopes: scope_lines(&scope, user, &app.config.scopes),
         asks_again: before.is_some(),
     };
@@ -56,18 +61,12 @@ pub async fn post(State(app): State<Arc<App>>, visit: Visit, body: Bytes) -> Res
     }
 }
 
-/// The host that speaks for the app, if nothing else does.
-fn publisher(waiting: &Waiting) -> Option<Publisher> {
-    let host = waiting.stored.published_at()?;
-    let answer_goes = answer_goes(&host, waiting.stored.redirect_uri());
-    Some(Publisher { host, answer_goes })
-}
-
-fn answer_goes(host: &str, redirect_uri: &str) -> AnswerGoes {
-    match redirect_uri::is_on_device(redirect_uri) {
-        true => AnswerGoes::ToThisDevice,
-        false if place_words(redirect_uri) == host => AnswerGoes::ToTheSameHost,
-        false => AnswerGoes::Elsewhere,
+/// Where the answer goes, for whom nobody vouches. `host`: where the app comes from, if that is known.
+fn answer_goes(host: Option<&str>, redirect_uri: &str) -> AnswerGoes {
+    match host {
+        _ if redirect_uri::is_on_device(redirect_uri) => AnswerGoes::ToThisDevice,
+        Some(host) if place_words(redirect_uri) != host => AnswerGoes::Elsewhere,
+        _ => AnswerGoes::Home,
     }
 }
 
@@ -99,7 +98,7 @@ mod tests {
     #[test]
     fn where_an_answer_goes_is_seen_from_the_apps_host() {
         let table = [
-            ("https://app.example/cb", AnswerGoes::ToTheSameHost),
+            ("https://app.example/cb", AnswerGoes::Home),
             ("https://app.example:8443/cb", AnswerGoes::Elsewhere),
             ("https://www.app.example/cb", AnswerGoes::Elsewhere),
             ("https://app.example.evil.example/cb", AnswerGoes::Elsewhere),
@@ -110,7 +109,9 @@ mod tests {
             ("com.example.app:/cb", AnswerGoes::ToThisDevice),
         ];
         for (redirect_uri, expected) in table {
-            assert_eq!(answer_goes("app.example", redirect_uri), expected, "{redirect_uri}");
+            assert_eq!(answer_goes(Some("app.example"), redirect_uri), expected, "{redirect_uri}");
         }
+        assert_eq!(answer_goes(None, "https://anywhere.example/cb"), AnswerGoes::Home, "an app that comes from nowhere");
+        assert_eq!(answer_goes(None, "http://127.0.0.1/cb"), AnswerGoes::ToThisDevice);
     }
 }

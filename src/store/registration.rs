@@ -27,7 +27,7 @@ const USE_TOKEN: &str =
 const DELETE_TOKEN: &str = "DELETE FROM registration_tokens WHERE id = $1";
 const PURGE_TOKENS: &str = "DELETE FROM registration_tokens WHERE expires_at < $1";
 
-const COUNT: &str = concat!("SELECT COUNT(*) FROM (SELECT id FROM clients WHERE ", unvouched!(), " LIMIT $1) AS some");
+const COUNT: &str = concat!("SELECT COUNT(*) FROM (SELECT id FROM clients WHERE ", unvouched!(), " LIMIT $1) AS few");
 const CHANGE: &str = "UPDATE clients SET metadata = $4, registration_token_hash = $3, updated_at = $5
     WHERE id = $1 AND registration_token_hash = $2 AND origin = 'registered' AND disabled_at IS NULL";
 const CHANGE_DOCUMENT: &str =

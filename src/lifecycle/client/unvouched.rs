@@ -9,8 +9,9 @@ use crate::app::App;
 use crate::lifecycle::{client_secret, detail, record};
 use crate::model::client::ClientOrigin;
 use crate::model::secret::new_id;
+use crate::model::sector::same_subjects;
 use crate::model::{Actor, AuditKind, Client, ClientMetadata, Json, RegistrationToken, Secret};
-use crate::store::{StoreError, clients, grants, registration};
+use crate::store::{StoreError, clients, grants, registration, token_families};
 
 /// `last_used_at` is kept to the hour, and an access token lives for an hour at most: whoever is forgotten so much later than it says
 /// holds none that is accepted, so that nothing need be written to the revocation log.
@@ -91,6 +92,9 @@ pub async fn change_itself(
     // Of two at once only one came so far, so nobody else changes this row now.
     let present = Client { metadata, ..clients::find(&mut tx, &client.id).await?.unwrap_or_else(|| client.clone()) };
     let secret = client_secret::follow_metadata(app, &mut tx, &present).await?;
+    if !same_subjects(&client.metadata, &present.metadata) {
+        token_families::revoke_of_client(&mut tx, &client.id, now).await?;
+    }
     if looks_other(&client.metadata, &present.metadata) {
         grants::delete_of_client(&mut tx, &client.id).await?;
     }

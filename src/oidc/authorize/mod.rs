@@ -28,7 +28,6 @@ use crate::http::client_ip::rate_limit_key;
 use crate::http::params::{self, Params};
 use crate::http::rate_limit::Key;
 use crate::model::{AuthorizationRequest, Client, Secret};
-use crate::oidc::client_document;
 use crate::oidc::session::SignedIn;
 use crate::oidc::token::Peer;
 use crate::store::{authorization, grants};
@@ -107,11 +106,6 @@ pub struct Stored {
 }
 
 impl Stored {
-    /// The host of the client's metadata document, if it is known by one.
-    pub fn published_at(&self) -> Option<String> {
-        client_document::host(&self.client)
-    }
-
     /// Where the browser will be sent: for the consent page to name.
     pub fn redirect_uri(&self) -> &str {
         self.address.uri()

@@ -148,13 +148,6 @@ pub async fn follow(app: &App, client: Arc<Client>) -> Result<Option<Arc<Client>
     }
 }
 
-/// The host that vouches for a client which is known by its document alone: the only name of it that nobody can make up.
-pub fn host(client: &Client) -> Option<String> {
-    let url = Url::parse(&client.id).ok().filter(|_| client.origin == ClientOrigin::Document)?;
-    let host = url.host_str()?;
-    Some(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
-}
-
 fn is_document_url(app: &App, id: &str) -> bool {
     let config = &app.config;
     config.registration.client_id_metadata_documents

@@ -204,3 +204,39 @@ fn printable(what: &str) -> String {
     };
     what.chars().take(300).map(allowed).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A new member must be put on one of the two lists, or a stranger could not be kept from it knowingly.
+    #[test]
+    fn each_member_is_the_clients_or_the_operators() {
+        let operators = [
+            "localized",
+            "token_exchange",
+            "pkce",
+            "skip_consent",
+            "access_token_signed_response_alg",
+            "access_token_lifetime",
+            "id_token_lifetime",
+            "refresh_token_lifetime",
+            "audiences",
+            "resource_server_for",
+        ];
+        // An unknown member makes serde list those it knows.
+        let error = serde_json::from_str::<ClientMetadata>("{\"?\":1}").unwrap_err().to_string();
+        let mut known: Vec<&str> = error.split('`').skip(3).step_by(2).collect();
+        let mut listed: Vec<&str> = MEMBERS.iter().copied().chain(operators).collect();
+        known.sort_unstable();
+        listed.sort_unstable();
+        assert_eq!(known, listed);
+    }
+
+    #[test]
+    fn a_description_has_only_characters_that_it_may_have() {
+        let description = invalid("a \"b\" \\ é\n…§").description.into_owned();
+        assert_eq!(description, "a 'b' ? ????");
+        assert_eq!(invalid(&"x".repeat(1_000)).description.len(), 300);
+    }
+}

@@ -51,7 +51,7 @@ fn person(words: Words) -> User {
 
 fn app(words: Words) -> App {
     let link = |path: &str| Some(format!("https://ledger.example/{path}?q={}", words.anything));
-    App { name: words.app.to_owned(), logo: None, home: link(""), privacy_policy: link("privacy"), terms: link("terms") }
+    App { name: words.app.to_owned(), home: link(""), privacy_policy: link("privacy"), terms: link("terms"), ..App::default() }
 }
 
 /// Every page in every state, by file name.
@@ -96,7 +96,7 @@ pub fn pages(words: Words) -> Vec<(&'static str, String)> {
         csrf: csrf.clone(),
         request: request.clone(),
         app: app(words),
-        publisher: None,
+        answer_goes: AnswerGoes::Home,
         person: who.clone(),
         returns_to: format!("ledger.example{}", words.anything),
         scopes: scopes.clone(),
@@ -105,15 +105,21 @@ pub fn pages(words: Words) -> Vec<(&'static str, String)> {
     let plain_app = App { name: "A rather long-winded name of an app that nobody shortened".to_owned(), ..App::default() };
     let short_consent =
         Consent { app: plain_app, scopes: scopes.iter().take(3).cloned().collect(), asks_again: true, ..consent.clone() };
-    let published = |answer_goes| Some(Publisher { host: format!("apps.example{}", words.anything), answer_goes });
+    let itself = App {
+        name: "دفتر الحسابات الكبير لمؤسسة ذات اسم طويل جدا — Ledger of an organisation with a very long name".to_owned(),
+        unchecked: true,
+        host: Some(format!("ledger.example{}", words.anything)),
+        ..app(words)
+    };
+    let unchecked_consent = Consent { app: itself.clone(), ..consent.clone() };
+    let unchecked_sign_in = SignIn { app: Some(itself.clone()), ..sign_in.clone() };
     let device_consent = Consent {
-        publisher: published(AnswerGoes::ToThisDevice),
+        answer_goes: AnswerGoes::ToThisDevice,
         returns_to: "127.0.0.1:33418".to_owned(),
         scopes: scopes.iter().take(2).cloned().collect(),
-        ..consent.clone()
+        ..unchecked_consent.clone()
     };
-    let published_consent = Consent { publisher: published(AnswerGoes::ToTheSameHost), ..short_consent.clone() };
-    let elsewhere_consent = Consent { publisher: published(AnswerGoes::Elsewhere), ..short_consent.clone() };
+    let elsewhere_consent = Consent { answer_goes: AnswerGoes::Elsewhere, ..device_consent.clone() };
     let enter_device = EnterDeviceCode { site: site.clone(), csrf: csrf.clone(), user_code: String::new(), problem: None };
     let confirm_device = ConfirmDevice {
         site: site.clone(),
@@ -125,6 +131,7 @@ pub fn pages(words: Words) -> Vec<(&'static str, String)> {
         asked: when_words(ago(70), now),
         from: network_words(words.anything, std::net::Ipv4Addr::LOCALHOST.into()),
     };
+    let unchecked_device = ConfirmDevice { app: App { host: None, ..itself.clone() }, ..confirm_device.clone() };
     let form_post = FormPost {
         site: site.clone(),
         returns_to: text(words.app),
@@ -209,9 +216,11 @@ pub fn pages(words: Words) -> Vec<(&'static str, String)> {
         ("choose-account", &choose),
         ("consent", &consent),
         ("consent-short", &short_consent),
-        ("consent-published", &published_consent),
-        ("consent-published-device", &device_consent),
-        ("consent-published-elsewhere", &elsewhere_consent),
+        ("consent-on-device", &device_consent),
+        ("consent-elsewhere", &elsewhere_consent),
+        ("consent-unchecked", &unchecked_consent),
+        ("sign-in-unchecked", &unchecked_sign_in),
+        ("device-unchecked", &unchecked_device),
         ("device", &enter_device),
         ("device-confirm", &confirm_device),
         ("form-post", &form_post),

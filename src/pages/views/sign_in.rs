@@ -65,8 +65,7 @@ pub struct Consent {
     pub csrf: String,
     pub request: String,
     pub app: App,
-    /// Who speaks for an app that nobody here knows.
-    pub publisher: Option<Publisher>,
+    pub answer_goes: AnswerGoes,
     pub person: Person,
     /// Host (and port) of the redirect URI, or its scheme for a native app.
     pub returns_to: String,
@@ -75,20 +74,14 @@ pub struct Consent {
     pub asks_again: bool,
 }
 
-/// Who speaks for an app that nobody here knows, and whether the answer goes there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Publisher {
-    /// The host at which the app's metadata document is: the one thing about it that it cannot make up.
-    pub host: String,
-    pub answer_goes: AnswerGoes,
-}
-
-/// Where an answer goes, seen from the app's host.
+/// Where the answer goes to an app that nobody vouches for: what people are warned of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AnswerGoes {
-    ToTheSameHost,
+    /// There is nothing to warn of.
+    Home,
     /// To whatever listens, or is installed, on the person's own device.
     ToThisDevice,
+    /// To another host than the one that the app comes from.
     Elsewhere,
 }
 

@@ -158,13 +158,13 @@ async fn the_consent_page_says_where_the_answer_goes() {
     ] {
         let asked = browser.authorize(&client, &[("redirect_uri", redirect_uri)]).await;
         let page = browser.get(asked.location()).await.body;
-        let host = format!("published at <strong><bdi>{}</bdi></strong>", scene.site.address);
+        let host = format!("from <strong><bdi>{}</bdi></strong>", scene.site.address);
         assert!(page.contains(&host) && page.contains(warning) && page.contains("id=\"warning\""), "{page}");
     }
     let registered = scene.provider.client("app", |metadata| metadata.skip_consent = false).await;
     let asked = browser.authorize(&registered, &[]).await;
     let page = browser.get(asked.location()).await.body;
-    assert!(!page.contains("id=\"publisher\"") && !page.contains("id=\"warning\""), "an operator vouches for this one: {page}");
+    assert!(!page.contains("id=\"unchecked\"") && !page.contains("id=\"warning\""), "an operator vouches for this one: {page}");
     assert_eq!(scene.site.visits(PATH), 1);
 }
 

@@ -62,7 +62,7 @@ async fn switching_it_off_ends_what_there_was() {
     let tokens = Tokens::from(&scene.provider.redeem(&client, &code).await);
     let mut config = scene.provider.app.config.clone();
     config.registration.client_id_metadata_documents = false;
-    let replica = scene.provider.replica_configured(config).await;
+    let replica = scene.provider.replica_with(config).await;
     assert_eq!(replica.refresh(&client, tokens.refresh()).await.error(), "invalid_client");
     assert_eq!(replica.browser().authorize(&client, &[]).await.status, StatusCode::BAD_REQUEST);
     assert!(scene.provider.refresh(&client, tokens.refresh()).await.status == StatusCode::OK);

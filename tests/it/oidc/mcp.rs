@@ -73,7 +73,7 @@ async fn an_agent_gets_a_token_for_one_server_and_keeps_it_fresh() {
 
     let (client, mut browser) = (scene.client(), scene.provider.signed_in(&scene.user).await);
     // A scope of the server's that the provider does not know does not stand in the way.
-    let change = [("redirect_uri", CALLBACK), ("resource", SERVER), ("scope", "openid offline_access notes:read"), ("nonce", "")];
+    let change = [("redirect_uri", CALLBACK), ("resource", SERVER), ("scope", "offline_access notes:read"), ("nonce", "")];
     let asked = browser.get(&format!("/tenant{}", authorize_path(&client, &change))).await;
     let page = browser.get(asked.location()).await;
     assert!(

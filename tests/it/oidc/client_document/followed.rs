@@ -84,6 +84,31 @@ async fn a_redirect_uri_that_is_taken_back_gets_no_code() {
     assert_eq!(browser.get(asked.location()).await.status, StatusCode::BAD_REQUEST);
 }
 
+/// Each replica keeps a document for itself; the newest is in force everywhere, and an old one does not come back.
+#[tokio::test]
+async fn replicas_do_not_take_turns() {
+    let scene = Scene::new().await;
+    let (client, mut browser) = (scene.client(), scene.browser().await);
+    let other = scene.provider.replica().await;
+    let mut elsewhere = other.signed_in(&scene.user).await;
+    scene.site.put(PATH, Page::json(&scene.document(json!({}))).with("cache-control", "max-age=3600"));
+    let asked = browser.authorize(&client, &[]).await;
+    allow(&mut browser, &asked).await;
+    // The other one comes later, when the document has changed.
+    scene.provider.advance(10);
+    scene.publish(json!({ "client_name": "Another name" }));
+    let asked = elsewhere.authorize(&client, &[]).await;
+    allow(&mut elsewhere, &asked).await;
+    scene.provider.advance(2);
+    for _ in 0..3 {
+        assert!(browser.authorize(&client, &[]).await.param("code").is_some(), "nobody is asked again");
+        assert!(elsewhere.authorize(&client, &[]).await.param("code").is_some());
+        scene.provider.advance(2);
+    }
+    assert_eq!(scene.row(&client.id).await.unwrap().metadata.client_name.as_deref(), Some("Another name"));
+    assert_eq!(scene.visits(), 2);
+}
+
 #[tokio::test]
 async fn a_client_that_was_switched_off_stays_so() {
     let scene = Scene::new().await;

@@ -2,6 +2,7 @@
 
 mod access_token;
 mod authorize;
+mod backchannel_logout;
 mod claims_parameter;
 mod client_auth;
 mod client_document;
@@ -10,7 +11,8 @@ mod client_secret_jwt;
 mod code;
 pub mod device;
 mod encryption;
-mod logout;
+mod frontchannel_logout;
+mod initiate_login;
 mod mcp;
 mod metadata;
 mod offline_access;
@@ -24,6 +26,7 @@ mod request_uri;
 mod response_types;
 mod revocation;
 mod revocation_feed;
+mod rp_initiated_logout;
 mod status_list;
 mod step_up;
 mod token_exchange;

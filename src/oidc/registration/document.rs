@@ -87,10 +87,7 @@ pub fn parse(bytes: &[u8], config: &Config) -> Result<Document, OAuthError> {
     if let Some(statement) = sent.get("software_statement") {
         return Err(refuse_statement(statement));
     }
-    let metadata = metadata(&sent, config)?;
-    let has_secret = metadata.needs_secret();
-    strangers::check(&metadata, sent.contains_key("response_types"))?;
-    check_client("new", has_secret, &metadata, config).map_err(|broken| first(&broken))?;
+    let metadata = metadata_of_stranger(&sent, config)?;
     let text = |name: &str| match sent.get(name) {
         Some(Value::String(text)) => Ok(Some(text.clone())),
         Some(_) => Err(wrong_type(name)),
@@ -102,6 +99,18 @@ pub fn parse(bytes: &[u8], config: &Config) -> Result<Document, OAuthError> {
         client_secret: text("client_secret")?.map(Secret::new),
         providers: PROVIDERS.into_iter().find(|name| sent.contains_key(*name)),
     })
+}
+
+/// What a client says of itself, checked by the rules for all clients and by those for clients that nobody vouched for. Members that are
+/// unknown, or the operator's to say, are not taken over.
+///
+/// # Errors
+/// `invalid_redirect_uri` or `invalid_client_metadata`.
+pub fn metadata_of_stranger(sent: &Map<String, Value>, config: &Config) -> Result<ClientMetadata, OAuthError> {
+    let metadata = metadata(sent, config)?;
+    strangers::check(&metadata, sent.contains_key("response_types"))?;
+    check_client("new", metadata.needs_secret(), &metadata, config).map_err(|broken| first(&broken))?;
+    Ok(metadata)
 }
 
 fn metadata(sent: &Map<String, Value>, config: &Config) -> Result<ClientMetadata, OAuthError> {

@@ -7,6 +7,7 @@ mod engine;
 pub mod migrate;
 mod rows;
 
+pub mod access_tokens;
 pub mod audit;
 pub mod authorization;
 pub mod clients;
@@ -15,6 +16,7 @@ pub mod device_authorizations;
 pub mod exchanged_tokens;
 pub mod grants;
 pub mod installation;
+pub mod logout_deliveries;
 pub mod pairwise_subjects;
 pub mod pushed_requests;
 pub mod registration;
@@ -30,6 +32,7 @@ pub use engine::{Conn, Store, StoreError, Tx};
 /// Every SQL text of this room, for the test that prepares each on both engines.
 pub fn statements() -> impl Iterator<Item = &'static str> {
     [
+        access_tokens::STATEMENTS,
         audit::STATEMENTS,
         authorization::STATEMENTS,
         clients::STATEMENTS,
@@ -38,6 +41,7 @@ pub fn statements() -> impl Iterator<Item = &'static str> {
         exchanged_tokens::STATEMENTS,
         grants::STATEMENTS,
         installation::STATEMENTS,
+        logout_deliveries::STATEMENTS,
         pairwise_subjects::STATEMENTS,
         pushed_requests::STATEMENTS,
         registration::STATEMENTS,

@@ -14,6 +14,7 @@ mod key_rewrap;
 mod logout_failures;
 mod output;
 mod prompt;
+mod registration_token;
 mod serve;
 mod token;
 mod token_state;

@@ -2,9 +2,12 @@
 //! effect.
 
 pub mod access_token;
+pub mod authentication;
 pub mod authorize;
 pub mod claims;
+pub mod claims_request;
 pub mod client_auth;
+pub mod client_document;
 pub mod client_keys;
 pub mod client_secret;
 pub mod device_authorization;
@@ -13,6 +16,7 @@ pub mod introspect;
 pub mod logout;
 pub mod metadata;
 pub mod mint;
+pub mod published;
 pub mod registration;
 pub mod revocation_feed;
 pub mod revoke;

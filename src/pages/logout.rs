@@ -28,7 +28,7 @@ const PARAMETERS: [&str; 4] = ["id_token_hint", "client_id", "post_logout_redire
 pub async fn get(State(app): State<Arc<App>>, visit: Visit) -> Result<Response, PageError> {
     let params = visit.params()?;
     let request = LogoutRequest::check(&app, &params).await?;
-    let asks = request.client.as_deref().map(views::App::of);
+    let asks = request.client.as_deref().map(|client| views::App::of(client, &visit.languages(None)));
     let returns_to = request.return_to().map(place_words).unwrap_or_default();
     match (request.run(&app, &visit.actor, visit.signed_in.as_ref()).await?, &visit.signed_in) {
         (LogoutOutcome::Done(done), _) => Ok(signed_out(&app, done, asks)),
@@ -71,7 +71,7 @@ pub async fn confirm(State(app): State<Arc<App>>, visit: Visit, body: Bytes) -> 
         return Ok(by_get(&app, form.params()));
     }
     let request = LogoutRequest::check(&app, form.params()).await?;
-    let asks = request.client.as_deref().map(views::App::of);
+    let asks = request.client.as_deref().map(|client| views::App::of(client, &visit.languages(None)));
     let done = request.sign_out(&app, &visit.actor, visit.signed_in.as_ref()).await?;
     Ok(signed_out(&app, done, asks))
 }

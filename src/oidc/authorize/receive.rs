@@ -6,12 +6,14 @@ use std::sync::Arc;
 use axum::http::StatusCode;
 
 use super::effective::{Arrival, effective};
+use super::response_type::response_mode;
 use super::{REQUEST_LIFETIME, ReturnAddress, par, request};
 use crate::app::App;
 use crate::error::{ErrorCode, OAuthError, PageError};
 use crate::http::params::Params;
-use crate::model::authorization::{AuthorizationParameters, ResponseMode};
+use crate::model::authorization::AuthorizationParameters;
 use crate::model::{AuthorizationRequest, Client, Json, Secret};
+use crate::oidc::client_document;
 
 /// A request whose client and return address are known.
 pub(super) struct Received {
@@ -26,7 +28,8 @@ pub(super) async fn receive(app: &App, from: IpAddr, form: &[u8]) -> Result<Rece
     if let Some(name) = params.repeated().filter(|name| matches!(*name, "client_id" | "redirect_uri")) {
         return Err(repeated(name));
     }
-    let client = find_client(app, params.get("client_id")).await?;
+    let id = params.get("client_id").ok_or_else(|| PageError::bad_link("The request has no client_id."))?;
+    let client = in_use(client_document::find(app, id, from).await?)?;
     if let Some(name) = params.get("request_uri").and_then(par::secret_of) {
         return receive_pushed(app, client, &params, &name).await;
     }
@@ -85,25 +88,26 @@ pub(super) fn return_address(
     client: &Client,
     params: &Params<'_>,
 ) -> Result<(ReturnAddress, Option<OAuthError>), PageError> {
-    let (mode, mode_error) = match params.get("response_mode") {
-        None | Some("query") => (ResponseMode::Query, None),
-        Some("form_post") => (ResponseMode::FormPost, None),
-        Some(_) => {
-            (ResponseMode::Query, Some(OAuthError::new(ErrorCode::InvalidRequest, "response_mode must be query or form_post.")))
-        }
-    };
+    let (mode, mode_checked) = response_mode(params.get("response_type"), params.get("response_mode"));
     let state = params.get("state").map(str::to_owned);
     let address = ReturnAddress::check(client, params.get("redirect_uri"), mode, state, &app.issuer.url)?;
-    Ok((address, mode_error))
+    Ok((address, mode_checked.err()))
+}
+
+/// The client of a request that came before, unless it is switched off.
+///
+/// # Errors
+/// As `in_use`.
+pub(super) async fn find_client(app: &App, id: &str) -> Result<Arc<Client>, PageError> {
+    in_use(app.clients.find(&app.store, id, app.now()).await?)
 }
 
 /// The client, unless it is switched off.
 ///
 /// # Errors
 /// A page: there is nowhere safe to send the person (RFC 6749 §4.1.2.1).
-pub(super) async fn find_client(app: &App, id: Option<&str>) -> Result<Arc<Client>, PageError> {
-    let id = id.ok_or_else(|| PageError::bad_link("The request has no client_id."))?;
-    match app.clients.find(&app.store, id, app.now()).await? {
+fn in_use(found: Option<Arc<Client>>) -> Result<Arc<Client>, PageError> {
+    match found {
         None => Err(PageError::bad_link("The client_id of the request is not known here.")),
         Some(client) if client.disabled_at.is_some() => Err(PageError::new(
             StatusCode::BAD_REQUEST,

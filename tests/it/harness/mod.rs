@@ -9,6 +9,7 @@ pub mod inflate;
 pub mod live;
 pub mod middleman;
 pub mod nginx;
+pub mod person;
 pub mod postgres;
 pub mod process;
 pub mod provider;

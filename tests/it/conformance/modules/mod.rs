@@ -1,0 +1,23 @@
+//! The bodies of the modules. They take their response type, response mode and client authentication from the plan's variant.
+
+mod assertions;
+mod codes;
+mod logout;
+mod metadata;
+mod parameters;
+mod refresh;
+mod scopes;
+mod server;
+pub mod sessions;
+mod userinfo;
+
+pub use assertions::*;
+pub use codes::*;
+pub use logout::*;
+pub use metadata::*;
+pub use parameters::*;
+pub use refresh::*;
+pub use scopes::*;
+pub use server::*;
+pub use sessions::*;
+pub use userinfo::*;

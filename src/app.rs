@@ -26,6 +26,7 @@ use crate::model::{Actor, SigningKey};
 use crate::oidc::metadata::Documents;
 use crate::oidc::revocation_feed::Feed;
 use crate::oidc::status_list::StatusLists;
+use crate::outbound::Outbound;
 use crate::password::PasswordHasher;
 use crate::revocation::{self, Revocations};
 use crate::root_secret::DerivedKeys;
@@ -60,6 +61,7 @@ pub struct App {
     pub clients: ClientCache,
     pub passwords: PasswordHasher,
     pub limits: RateLimiter,
+    pub outbound: Outbound,
     pub metrics: Arc<Metrics>,
     /// Set when the provider is about to stop: it is not ready then, so that no new work is sent to it.
     pub draining: AtomicBool,
@@ -158,6 +160,7 @@ impl App {
             clients: ClientCache::default(),
             passwords: PasswordHasher::new(passwords.memory_kib, passwords.iterations, passwords.parallelism, passwords.queue)?,
             limits: redis.map_or_else(RateLimiter::local, |redis| RateLimiter::redis(redis, prefix)),
+            outbound: Outbound::new(&config.outbound)?,
             metrics: Arc::new(metrics),
             draining: AtomicBool::new(false),
             documents: Documents::new(&config),

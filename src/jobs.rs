@@ -11,7 +11,9 @@ use crate::clock::Timestamp;
 use crate::lifecycle;
 use crate::oidc::revocation_feed;
 use crate::revocation;
-use crate::store::{StoreError, audit, authorization, clients, sessions, status_lists, token_families};
+use crate::store::{
+    StoreError, audit, authorization, clients, device_authorizations, exchanged_tokens, sessions, status_lists, token_families,
+};
 
 /// Another process's change to the signing keys is seen within this time, and a rotation that is due happens.
 const KEYS_EVERY: Duration = Duration::from_secs(2);
@@ -86,6 +88,8 @@ pub async fn clean_up(app: &App) -> Result<(), StoreError> {
     tx.commit().await?;
     let mut tx = app.store.begin().await?;
     authorization::purge_codes(&mut tx, before).await?;
+    device_authorizations::purge(&mut tx, before).await?;
+    exchanged_tokens::purge(&mut tx, before).await?;
     token_families::purge_tokens(&mut tx, before).await?;
     tx.commit().await?;
     let mut tx = app.store.begin().await?;

@@ -15,6 +15,7 @@ pub mod keyring; // signing keys: the only home of josekit, rsa and p256
 pub mod lifecycle; // what begins, changes and ends: one transaction each, with its revocations and its audit
 pub mod model; // the nouns, as plain data
 pub mod oidc; // the protocol endpoints
+pub mod outbound; // the one HTTP client for what strangers name: public addresses only, with bounds
 pub mod pages; // browser pages for people
 pub mod password; // argon2id with admission control: the only home of argon2
 pub mod revocation; // the log, the denylists, the cut-offs

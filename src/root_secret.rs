@@ -31,6 +31,7 @@ pub struct DerivedKeys {
     pub csrf: [u8; 32],
     client_secrets: [u8; 32],
     refresh_tokens: [u8; 32],
+    subjects: [u8; 32],
 }
 
 impl DerivedKeys {
@@ -73,6 +74,7 @@ impl DerivedKeys {
             csrf: key("tessera csrf"),
             client_secrets: key("tessera client secret"),
             refresh_tokens: key("tessera refresh token successor"),
+            subjects: key("tessera pairwise subject"),
         }
     }
 
@@ -90,6 +92,12 @@ impl DerivedKeys {
     /// retrying; nobody without this key can compute it.
     pub fn successor(&self, token: &Secret) -> Secret {
         Secret::new(URL_SAFE_NO_PAD.encode(mac(&self.refresh_tokens, &[token.expose().as_bytes()])))
+    }
+
+    /// What the clients of `sector` know a person by (OpenID Connect Core §8.1): always the same, and nobody without this key can tell whose it
+    /// is, or compute it. A host has no NUL in it, so no two pairs are the same text.
+    pub fn pairwise_subject(&self, sector: &str, user_id: &str) -> String {
+        URL_SAFE_NO_PAD.encode(mac(&self.subjects, &[sector.as_bytes(), &[0], user_id.as_bytes()]))
     }
 }
 
@@ -116,5 +124,12 @@ mod tests {
         assert_ne!(keys.successor(&token).expose(), keys.successor(&Secret::new("other")).expose());
         assert!(keys.is_client_secret(&token, &keys.client_secret_hash(&token)));
         assert!(!keys.is_client_secret(&Secret::new("tokem"), &keys.client_secret_hash(&token)));
+        assert_eq!(keys.pairwise_subject("a.example", "ada"), keys.pairwise_subject("a.example", "ada"));
+        let others = [("b.example", "ada"), ("a.example", "bob"), ("a.exampl", "eada"), ("", "a.example\0ada")];
+        for (sector, user) in others {
+            assert_ne!(keys.pairwise_subject("a.example", "ada"), keys.pairwise_subject(sector, user), "{sector} {user}");
+        }
+        let other_installation = DerivedKeys::derive(&Zeroizing::new(vec![8; 32]));
+        assert_ne!(keys.pairwise_subject("a.example", "ada"), other_installation.pairwise_subject("a.example", "ada"));
     }
 }

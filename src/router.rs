@@ -12,8 +12,8 @@ use crate::http::cors::preflight;
 use crate::http::headers::{api_headers, cors_headers, page_headers};
 use crate::http::params::MAX_BODY;
 use crate::http::request_scope::{LONGEST_REQUEST, RequestScope};
-use crate::oidc::{authorize, introspect, metadata, revocation_feed, revoke, status_list, token, userinfo};
-use crate::pages::{self, account, assets, consent, landing, login, logout, setup};
+use crate::oidc::{authorize, device_authorization, introspect, metadata, revocation_feed, revoke, status_list, token, userinfo};
+use crate::pages::{self, account, assets, consent, device, landing, login, logout, setup};
 use crate::telemetry;
 
 /// The provider as one service.
@@ -26,6 +26,7 @@ pub fn router(app: &Arc<App>) -> Router {
         .route("/token", post(token::post))
         .route("/userinfo", get(userinfo::handle).post(userinfo::handle))
         .route("/revoke", post(revoke::post))
+        .route("/device_authorization", post(device_authorization::post))
         .route("/jwks", get(metadata::jwks))
         .route("/status-lists", get(status_list::aggregation))
         .route("/status-lists/{list}", get(status_list::get))
@@ -41,6 +42,10 @@ pub fn router(app: &Arc<App>) -> Router {
         .route("/login", get(login::get).post(login::post))
         .route("/select-account", get(login::select_account).post(login::account_selected))
         .route("/consent", get(consent::get).post(consent::post))
+        .route("/device", get(device::get).post(device::enter))
+        .route("/device/confirm", post(device::confirm))
+        .route("/device/allowed", get(device::allowed))
+        .route("/device/denied", get(device::denied))
         .route("/logout", get(logout::get).post(logout::post))
         .route("/logout/confirm", post(logout::confirm))
         .route("/account", get(account::profile))

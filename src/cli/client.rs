@@ -117,7 +117,7 @@ pub(super) async fn run(globals: &Globals, command: Command) -> anyhow::Result<(
         Command::Update { id, options, json } => update(&app, &id, &options, json).await,
         Command::RotateSecret { id, compromised, json } => {
             let client = find_own(&app, &id).await?;
-            if !client.metadata.token_endpoint_auth_method.needs_secret() {
+            if !client.metadata.needs_secret() {
                 bail!("{id} has no secret: it uses {}", text(&json!(client.metadata.token_endpoint_auth_method)));
             }
             let secret = lifecycle::client::rotate_secret(&app, &operator, &id, compromised).await?;
@@ -148,7 +148,7 @@ async fn add(app: &App, id: String, options: &Options, as_json: bool) -> anyhow:
     if metadata.client_name.is_none() {
         return Err(usage("give the client a name that people recognise: --name NAME"));
     }
-    check(&id, &metadata, &app.config.scopes)?;
+    check(&id, &metadata, &app.config)?;
     let secret = match lifecycle::client::create(app, &Actor::operator(), &id, metadata).await {
         Err(error) if error.is_unique_violation() => bail!("there is a client {id} already"),
         created => created?,
@@ -163,7 +163,7 @@ async fn update(app: &App, id: &str, options: &Options, as_json: bool) -> anyhow
     let client = find_own(app, id).await?;
     let mut metadata = client.metadata.0.clone();
     options.apply(&mut metadata)?;
-    check(id, &metadata, &app.config.scopes)?;
+    check(id, &metadata, &app.config)?;
     let secret = lifecycle::client::update(app, &Actor::operator(), &client, metadata).await?;
     print_secret(id, secret.as_ref(), as_json, &format!("{id} was changed."))
 }
@@ -231,12 +231,12 @@ fn print_secret(id: &str, secret: Option<&Secret>, as_json: bool, done: &str) ->
     output::line(done)?;
     output::print(&format!("\n{}", output::fields(&fields)))?;
     if secret.is_some() {
-        output::note("\nKeep the secret now: it is stored as a hash and will not be shown again.");
+        output::note("\nKeep the secret now: it will not be shown again.");
     }
     Ok(())
 }
 
-/// The metadata with what this provider knows beside it. Never the secret: there is only its hash.
+/// The metadata with what this provider knows beside it. Never the secret, sealed or not.
 fn as_value(client: &Client) -> Value {
     let mut value = json!({
         "client_id": client.id,

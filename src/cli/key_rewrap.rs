@@ -8,7 +8,7 @@ use crate::lifecycle::key::{Rewrapped, Second, begin_new_master_key, forget_old_
 use crate::model::Actor;
 
 pub(super) const HELP: &str = "\
-The signing keys and the root secret are encrypted in the database under the key-encryption key. While it is being changed,
+The signing keys, the root secret and client secrets that must be readable are encrypted in the database under the key-encryption key. While it is being changed,
 keys.accepted_master_key (TESSERA_ACCEPTED_MASTER_KEY) opens what is encrypted under the other one. Nothing that people or apps
 see changes, and the provider may run meanwhile. Several replicas: docs/operating.md has the steps.
 
@@ -59,15 +59,20 @@ pub(super) async fn run(app: &App, args: &Args) -> anyhow::Result<()> {
     }
 }
 
-/// "4 signing keys and the root secret are".
+/// "4 signing keys, 1 client secret and the root secret are".
 fn words(what: Rewrapped) -> String {
-    let keys = match what.signing_keys {
+    let several = |count: u64, one: &str| match count {
         0 => None,
-        1 => Some("1 signing key".to_owned()),
-        count => Some(format!("{count} signing keys")),
+        1 => Some(format!("1 {one}")),
+        count => Some(format!("{count} {one}s")),
     };
-    let plural = what.signing_keys > 1 || (what.signing_keys == 1 && what.root_secret);
+    let counted = [several(what.signing_keys, "signing key"), several(what.client_secrets, "client secret")];
     let root = what.root_secret.then(|| "the root secret".to_owned());
-    let all: Vec<String> = keys.into_iter().chain(root).collect();
-    format!("{} {}", all.join(" and "), if plural { "are" } else { "is" })
+    let all: Vec<String> = counted.into_iter().chain([root]).flatten().collect();
+    let plural = what.signing_keys + what.client_secrets + u64::from(what.root_secret) > 1;
+    let text = match all.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+        _ => all.join(""),
+    };
+    format!("{text} {}", if plural { "are" } else { "is" })
 }

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::client::{ClientMetadata, PkcePolicy};
 
-pub use client_rules::{LONGEST_AUDIENCE, MOST_AUDIENCES, STANDARD_SCOPES, check_client};
+pub use client_rules::{LOCALIZED, LONGEST_AUDIENCE, MOST_AUDIENCES, STANDARD_SCOPES, check_client, is_language_tag};
 pub use environment::secret_in_file;
 pub use key_rules::{JWKS_MAX_AGE, REPLICAS_DIFFER};
 pub use load::{Effective, Source, load};

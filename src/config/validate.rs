@@ -205,7 +205,7 @@ fn clients(config: &Config) -> Vec<(String, String)> {
             let what = "is shorter than 32 characters; `openssl rand -hex 32` makes a good one".to_owned();
             problems.push((format!("{key}.client_secret"), what));
         }
-        let broken = check_client(id, client.client_secret.is_some(), &client.metadata, &config.scopes).err().unwrap_or_default();
+        let broken = check_client(id, client.client_secret.is_some(), &client.metadata, config).err().unwrap_or_default();
         problems.extend(broken.into_iter().map(|what| (key.clone(), what)));
     }
     problems

@@ -1,5 +1,5 @@
 //! A small HTTP client for the demo's app and API. It reaches this machine's loopback addresses and nothing else, with bounds on
-//! size and time. Not for the provider, which calls nobody.
+//! size and time. Not for the provider, which asks others by `outbound`.
 
 use std::future::{Ready, ready};
 use std::io;

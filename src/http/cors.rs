@@ -1,4 +1,5 @@
-//! Which endpoints script of another origin may call: token, userinfo, revocation, JWKS and discovery. Not the authorization
+//! Which endpoints script of another origin may call: token, userinfo, revocation, device authorization (apps of televisions are script),
+//! JWKS and discovery. Not the authorization
 //! endpoint and no page (RFC 9700 §2.6): a browser goes there itself.
 //!
 //! Any origin, but without cookies: what proves who calls is in the request, so the origin does not matter. The answer is thus the

@@ -20,8 +20,8 @@ pub struct Params<'a> {
     repeated: Option<String>,
 }
 
-/// May come more than once (RFC 8707 §2).
-const REPEATABLE: &str = "resource";
+/// May come more than once (RFC 8707 §2, RFC 8693 §2.1).
+const REPEATABLE: [&str; 2] = ["resource", "audience"];
 
 /// Why parameters are refused: `invalid_request` in each case. Safe to show: what the client sent appears only as a name
 /// that is a plain word.
@@ -72,7 +72,7 @@ impl<'a> Params<'a> {
             if value.is_empty() {
                 continue;
             }
-            if params.pairs.iter().any(|(seen, _)| *seen == name) && name != REPEATABLE {
+            if params.pairs.iter().any(|(seen, _)| *seen == name) && !REPEATABLE.contains(&&*name) {
                 params.repeated.get_or_insert_with(|| plain_name(&name));
             }
             params.pairs.push((name, value));

@@ -21,7 +21,7 @@ const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"]
 const MAX_KEYS: usize = 20;
 /// How many keys are tried when the assertion does not name one.
 const MAX_TRIES: usize = 10;
-const LEEWAY: Duration = Duration::from_secs(30);
+pub(super) const LEEWAY: Duration = Duration::from_secs(30);
 
 /// Verifies a client's assertion by its JWK set and returns the claims. `exp` is required; `exp`, `nbf` and `iat` are checked
 /// against `now` with 30 s leeway. With `kid` in the header only that key counts; without, each suitable one is tried.
@@ -30,10 +30,7 @@ const LEEWAY: Duration = Duration::from_secs(30);
 /// The first thing that is wrong, for the log.
 pub fn verify_with_jwks(token: &str, jwks: &Value, now: Timestamp) -> Result<Map<String, Value>, VerifyError> {
     let jws = Compact::parse(token)?;
-    let typ = jws.header.get("typ").map(|typ| typ.as_str().unwrap_or_default());
-    if !typ.is_none_or(|typ| ASSERTION_TYPES.iter().any(|expected| same_type(typ, expected))) {
-        return Err(VerifyError::Type);
-    }
+    check_type(&jws)?;
     let alg = jws.member("alg").and_then(SignatureAlg::from_name).ok_or(VerifyError::Algorithm)?;
     let kid = jws.header.get("kid");
     let verifiers = keys_of(jwks)
@@ -51,6 +48,15 @@ pub fn verify_with_jwks(token: &str, jwks: &Value, now: Timestamp) -> Result<Map
         }
     }
     Err(if tried { VerifyError::Signature } else { VerifyError::UnknownKey })
+}
+
+/// Whether the assertion names no type, or one that is right.
+pub(super) fn check_type(jws: &Compact<'_>) -> Result<(), VerifyError> {
+    let typ = jws.header.get("typ").map(|typ| typ.as_str().unwrap_or_default());
+    match typ.is_none_or(|typ| ASSERTION_TYPES.iter().any(|expected| same_type(typ, expected))) {
+        true => Ok(()),
+        false => Err(VerifyError::Type),
+    }
 }
 
 /// Whether a client may register this JWK set: 1 to 20 public keys, each of another `kid`, and at least one that can verify an

@@ -9,6 +9,7 @@ mod jws;
 mod kek;
 mod key_file;
 mod public_key;
+mod secret_assertion;
 mod sign;
 mod strict_json;
 #[cfg(test)]
@@ -32,6 +33,7 @@ pub use generate::generate;
 pub use import::{ImportError, ImportedKey, import};
 pub use jws::{MAX_TOKEN_BYTES, VerifyError};
 pub use kek::{KekError, KeyEncryptionKey, SealError};
+pub use secret_assertion::verify_with_secret;
 pub use verify::{PublicKeys, PublicKeysError, Verified};
 
 use crate::model::{Algorithm, KeyState, SigningKey};

@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use serde_json::Map;
 
-use super::{detail, record};
+use super::{client_secret, detail, record};
 use crate::app::App;
 use crate::client_cache;
 use crate::clock::Timestamp;
 use crate::config::DeclaredClient;
 use crate::model::client::ClientOrigin;
+use crate::model::sector::same_subjects;
 use crate::model::{Actor, AuditKind, Client, ClientMetadata, Json, Secret};
 use crate::revocation;
-use crate::store::{StoreError, Tx, clients};
+use crate::store::{StoreError, Tx, clients, token_families};
 
 /// How far the clocks of two replicas may differ (docs/operating.md). Tokens of a person fall by `sid` as well, those of a client only by `iat`.
 pub const CLOCKS_DIFFER: Duration = Duration::from_secs(2);
@@ -23,35 +24,35 @@ const AHEAD: Duration = client_cache::FRESH_FOR.saturating_add(CLOCKS_DIFFER);
 /// The furthest in the future that a cut-off is set, by the clock that set it: cut-offs are whole seconds.
 pub const FURTHEST_CUT_OFF: Duration = AHEAD.saturating_add(Duration::from_secs(1));
 
-/// Registers a client. Gives its secret, if its authentication method has one: it is not to be had again.
+/// Registers a client. Gives its secret, if it needs one: it is not to be had again.
 pub async fn create(app: &App, actor: &Actor, id: &str, metadata: ClientMetadata) -> Result<Option<Secret>, StoreError> {
-    let secret = metadata.token_endpoint_auth_method.needs_secret().then(Secret::random);
+    let secret = metadata.needs_secret().then(Secret::random);
     let now = app.now();
     let mut tx = app.store.begin().await?;
-    clients::insert(&mut tx, &new_client(app, id, metadata, secret.as_ref(), ClientOrigin::Operator, now)).await?;
+    let mut client = new_client(app, id, metadata, secret.as_ref(), ClientOrigin::Operator, now);
+    if let Some(secret) = &secret {
+        client.secret_jwe = client_secret::seal(app, &mut tx, &client.metadata, secret).await?;
+    }
+    clients::insert(&mut tx, &client).await?;
     record(&mut tx, actor, AuditKind::ClientCreated, format!("client:{id}"), Map::new(), now).await?;
     tx.commit().await?;
     Ok(secret)
 }
 
-/// Replaces a client's metadata. A client that now needs a secret and has none is given one.
+/// Replaces a client's metadata. A client that now needs a secret and has none is given one; and so is one whose secret must be readable
+/// from now on, since of the old one there is only the hash. If the client knows people by another `sub` from now on, its refresh tokens end:
+/// those tokens never change whom they are about (OpenID Connect Core §12.2).
 pub async fn update(app: &App, actor: &Actor, client: &Client, metadata: ClientMetadata) -> Result<Option<Secret>, StoreError> {
     let now = app.now();
-    let needs_secret = metadata.token_endpoint_auth_method.needs_secret();
     let mut tx = app.store.begin().await?;
-    clients::update(&mut tx, &client.id, &Json(metadata), client.origin, now).await?;
-    let mut fresh = None;
-    match (needs_secret, &client.secret_hash) {
-        (true, None) => {
-            let secret = Secret::random();
-            clients::set_secret(&mut tx, &client.id, Some(&app.secrets.client_secret_hash(&secret)), now).await?;
-            fresh = Some(secret);
-        }
-        (false, Some(_)) => {
-            clients::set_secret(&mut tx, &client.id, None, now).await?;
-        }
-        _ => {}
+    if !same_subjects(&client.metadata, &metadata) {
+        token_families::revoke_of_client(&mut tx, &client.id, now).await?;
     }
+    clients::update(&mut tx, &client.id, &Json(metadata), client.origin, now).await?;
+    let fresh = match clients::find(&mut tx, &client.id).await? {
+        Some(present) => client_secret::follow_metadata(app, &mut tx, &present).await?,
+        None => None,
+    };
     record(&mut tx, actor, AuditKind::ClientUpdated, format!("client:{}", client.id), Map::new(), now).await?;
     tx.commit().await?;
     app.clients.forget(&client.id);
@@ -61,9 +62,9 @@ pub async fn update(app: &App, actor: &Actor, client: &Client, metadata: ClientM
 /// Gives a client a new secret. With `compromised`, tokens that anybody had with the old one are refused.
 pub async fn rotate_secret(app: &App, actor: &Actor, id: &str, compromised: bool) -> Result<Secret, StoreError> {
     let now = app.now();
-    let secret = Secret::random();
     let mut tx = app.store.begin().await?;
-    clients::set_secret(&mut tx, id, Some(&app.secrets.client_secret_hash(&secret)), now).await?;
+    let metadata = clients::find(&mut tx, id).await?.map(|client| client.metadata.0).unwrap_or_default();
+    let secret = client_secret::renew(app, &mut tx, id, &metadata).await?;
     record(&mut tx, actor, AuditKind::ClientSecretRotated, format!("client:{id}"), detail("compromised", compromised), now)
         .await?;
     match compromised {
@@ -130,10 +131,21 @@ pub async fn apply_declared(app: &App, declared: &[DeclaredClient]) -> Result<()
 async fn apply_one(app: &App, declaration: &DeclaredClient) -> Result<(), StoreError> {
     let now = app.now();
     let secret = declaration.client_secret.as_ref().map(|secret| Secret::new(secret.as_str()));
-    let wanted =
+    let mut wanted =
         new_client(app, &declaration.client_id, declaration.metadata.clone(), secret.as_ref(), ClientOrigin::Declared, now);
     let mut tx = app.store.begin().await?;
-    let kind = match clients::find(&mut tx, &wanted.id).await? {
+    let present = clients::find(&mut tx, &wanted.id).await?;
+    // The keyed hash tells whether it is the same secret. Sealed anew it would be another text each time: it stays if it is.
+    wanted.secret_jwe = match (&present, &secret) {
+        (Some(present), Some(_)) if present.secret_hash == wanted.secret_hash && wanted.metadata.needs_readable_secret() => {
+            present.secret_jwe.clone()
+        }
+        _ => None,
+    };
+    if let (None, Some(secret)) = (&wanted.secret_jwe, &secret) {
+        wanted.secret_jwe = client_secret::seal(app, &mut tx, &wanted.metadata, secret).await?;
+    }
+    let kind = match present {
         None => {
             clients::insert(&mut tx, &wanted).await?;
             AuditKind::ClientCreated
@@ -141,10 +153,15 @@ async fn apply_one(app: &App, declaration: &DeclaredClient) -> Result<(), StoreE
         Some(present)
             if present.metadata != wanted.metadata
                 || present.secret_hash != wanted.secret_hash
+                || present.secret_jwe != wanted.secret_jwe
                 || present.origin != wanted.origin =>
         {
+            if !same_subjects(&present.metadata, &wanted.metadata) {
+                token_families::revoke_of_client(&mut tx, &wanted.id, now).await?;
+            }
             clients::update(&mut tx, &wanted.id, &wanted.metadata, wanted.origin, now).await?;
-            clients::set_secret(&mut tx, &wanted.id, wanted.secret_hash.as_deref(), now).await?;
+            let (hash, sealed) = (wanted.secret_hash.as_deref(), wanted.secret_jwe.as_deref());
+            clients::set_secret(&mut tx, &wanted.id, hash, sealed, now).await?;
             AuditKind::ClientUpdated
         }
         Some(_) => return Ok(()),

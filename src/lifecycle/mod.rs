@@ -2,6 +2,9 @@
 //! Pages, protocol endpoints and the command line all come here, so none of them can forget a part.
 
 pub mod client;
+mod client_secret;
+pub mod consent;
+pub mod device;
 pub mod family;
 pub mod key;
 pub mod session;

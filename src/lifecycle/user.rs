@@ -9,7 +9,7 @@ use crate::app::App;
 use crate::clock::Timestamp;
 use crate::model::{Actor, AuditKind, Revocation, User};
 use crate::revocation;
-use crate::store::{StoreError, Tx, credentials, sessions, token_families, users};
+use crate::store::{StoreError, Tx, credentials, pairwise_subjects, sessions, token_families, users};
 
 /// Adds an account, with a password hash if there is one. A UNIQUE violation means that the e-mail address is taken.
 pub async fn create(app: &App, actor: &Actor, user: &User, password_hash: Option<&str>) -> Result<(), StoreError> {
@@ -108,7 +108,7 @@ pub async fn enable(app: &App, actor: &Actor, user_id: &str) -> Result<bool, Sto
     Ok(true)
 }
 
-/// Deletes the account and refuses every token of its `sub`, which is never given to anybody else.
+/// Deletes the account and refuses every token of its, whose `sub` is never given to anybody else.
 pub async fn delete(app: &App, actor: &Actor, user_id: &str) -> Result<bool, StoreError> {
     let now = app.now();
     let mut tx = app.store.begin().await?;
@@ -128,6 +128,9 @@ pub async fn delete(app: &App, actor: &Actor, user_id: &str) -> Result<bool, Sto
 async fn cut_off(tx: &mut Tx, user_id: &str, now: Timestamp) -> Result<Vec<Revocation>, StoreError> {
     users::set_password_changed(tx, user_id, now).await?;
     let mut revocations = vec![revocation::user(user_id, now)];
+    // After the account: whoever records a subject holds it, and the subject is seen here once that is done (`oidc::subject`).
+    let pairwise = pairwise_subjects::of_user(tx, user_id).await?;
+    revocations.extend(pairwise.iter().map(|sub| revocation::user(sub, now)));
     for session in sessions::live_of_user(tx, user_id, now).await? {
         sessions::end(tx, &session.id, now).await?;
         revocations.push(revocation::session(&session.id, now));

@@ -81,6 +81,13 @@ pub struct AuthorizationCode {
     pub access_token_expires_at: Option<Timestamp>,
 }
 
+impl AuthorizationCode {
+    /// Whether it stands for what a person allowed a device (RFC 8628): nothing was to be redirected.
+    pub fn is_of_device(&self) -> bool {
+        self.parameters.redirect_uri.is_empty()
+    }
+}
+
 /// What redeeming a code yields, written with the redemption.
 #[derive(Clone, Debug)]
 pub struct CodeRedemption {

@@ -223,6 +223,20 @@ impl Default for ClientMetadata {
     }
 }
 
+impl ClientMetadata {
+    /// Whether the client has a secret of ours.
+    pub fn needs_secret(&self) -> bool {
+        self.token_endpoint_auth_method.needs_secret() || self.needs_readable_secret()
+    }
+
+    /// Whether we must be able to read the client's secret again, since an algorithm makes its key from it (OpenID Connect Core §10).
+    pub fn needs_readable_secret(&self) -> bool {
+        let encrypted = [self.id_token_encrypted_response_alg, self.userinfo_encrypted_response_alg];
+        self.token_endpoint_auth_method == AuthMethod::ClientSecretJwt
+            || encrypted.into_iter().flatten().any(KeyManagement::needs_secret)
+    }
+}
+
 /// OpenID Connect Registration 1.0 §2 `application_type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

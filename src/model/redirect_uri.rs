@@ -33,10 +33,7 @@ impl RedirectUri {
     /// # Errors
     /// The first rule that it breaks.
     pub fn parse(text: &str, kind: ApplicationType) -> Result<Self, RedirectUriError> {
-        if !text
-            .bytes()
-            .all(|b| b.is_ascii_graphic() && !matches!(b, b'\\' | b'"' | b'<' | b'>' | b'^' | b'`' | b'{' | b'|' | b'}'))
-        {
+        if !has_uri_characters(text) {
             return Err(RedirectUriError::Character);
         }
         let url = Url::parse(text).map_err(|_| RedirectUriError::NotAbsolute)?;
@@ -75,6 +72,11 @@ pub fn matches(registered: &str, sent: &str) -> bool {
             (Some(registered), Some(sent)) => registered == sent,
             _ => false,
         }
+}
+
+/// Whether every character is one that a URI may have (RFC 3986 §2).
+pub fn has_uri_characters(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'\\' | b'"' | b'<' | b'>' | b'^' | b'`' | b'{' | b'|' | b'}'))
 }
 
 fn is_loopback(url: &Url) -> bool {

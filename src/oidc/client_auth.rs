@@ -15,8 +15,9 @@ use crate::error::{ErrorCode, OAuthError};
 use crate::http::basic_auth;
 use crate::http::params::Params;
 use crate::keyring;
-use crate::model::client::AuthMethod;
+use crate::model::client::{AuthMethod, ClientAlgorithm};
 use crate::model::{Client, Secret};
+use crate::oidc::client_secret;
 use crate::store::clients;
 
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -52,7 +53,13 @@ pub async fn authenticate(app: &App, headers: &HeaderMap, params: &Params<'_>) -
         (AuthMethod::ClientSecretBasic, Proof::Basic(secret)) | (AuthMethod::ClientSecretPost, Proof::Post(secret)) => {
             check_secret(app, &client, &secret)?;
         }
-        (AuthMethod::PrivateKeyJwt, Proof::Assertion(assertion)) => check_assertion(app, &client, &assertion, now).await?,
+        (AuthMethod::PrivateKeyJwt | AuthMethod::ClientSecretJwt, Proof::Assertion(assertion)) => {
+            let claims = match client.metadata.token_endpoint_auth_method {
+                AuthMethod::ClientSecretJwt => verify_by_secret(app, &client, &assertion, now).await?,
+                _ => verify_by_key(&client, &assertion, now)?,
+            };
+            check_assertion(app, &client, &claims, now).await?;
+        }
         (registered, _) => {
             return Err(OAuthError::invalid_client(format!(
                 "the client {client_id} is registered for {registered:?} and used another method"
@@ -112,17 +119,34 @@ fn check_secret(app: &App, client: &Client, secret: &Secret) -> Result<(), OAuth
     }
 }
 
-/// RFC 7523 §3: signed by a key of the client's, from it, about it, for us alone, short-lived, and used once.
-async fn check_assertion(app: &App, client: &Client, assertion: &str, now: Timestamp) -> Result<(), OAuthError> {
-    let refused = |reason: &str| OAuthError::invalid_client(format!("client assertion of {}: {reason}", client.id));
-    let jwks = client.metadata.jwks.as_ref().ok_or_else(|| refused("the client has no jwks"))?;
-    let claims = keyring::verify_with_jwks(assertion, jwks, now).map_err(|error| refused(&error.to_string()))?;
+fn refused_assertion(client: &Client, reason: impl std::fmt::Display) -> OAuthError {
+    OAuthError::invalid_client(format!("client assertion of {}: {reason}", client.id))
+}
+
+/// The claims of a `private_key_jwt`: signed by a key of the client's.
+fn verify_by_key(client: &Client, assertion: &str, now: Timestamp) -> Result<Map<String, Value>, OAuthError> {
+    let jwks = client.metadata.jwks.as_ref().ok_or_else(|| refused_assertion(client, "the client has no jwks"))?;
+    keyring::verify_with_jwks(assertion, jwks, now).map_err(|error| refused_assertion(client, error))
+}
+
+/// The claims of a `client_secret_jwt`: signed with the client's secret. HS256 is the only algorithm that can be meant.
+async fn verify_by_secret(app: &App, client: &Client, assertion: &str, now: Timestamp) -> Result<Map<String, Value>, OAuthError> {
+    if client.metadata.token_endpoint_auth_signing_alg.is_some_and(|alg| alg != ClientAlgorithm::Hs256) {
+        return Err(refused_assertion(client, "token_endpoint_auth_signing_alg is not one of client_secret_jwt"));
+    }
+    let secret = client_secret::readable(app, client).await.map_err(OAuthError::internal)?;
+    keyring::verify_with_secret(assertion, &secret, now).map_err(|error| refused_assertion(client, error))
+}
+
+/// RFC 7523 §3: from the client, about it, for us alone, short-lived, and used once.
+async fn check_assertion(app: &App, client: &Client, claims: &Map<String, Value>, now: Timestamp) -> Result<(), OAuthError> {
+    let refused = |reason: &str| refused_assertion(client, reason);
     let text = |name: &str| claims.get(name).and_then(Value::as_str);
     let second = |name: &str| claims.get(name).and_then(Value::as_i64);
     if text("iss") != Some(&client.id) || text("sub") != Some(&client.id) {
         return Err(refused("iss and sub must be the client_id"));
     }
-    if !is_for(&claims, &app.issuer.url, app.config.oauth.legacy_client_assertion_audience) {
+    if !is_for(claims, &app.issuer.url, app.config.oauth.legacy_client_assertion_audience) {
         return Err(refused("aud must be the issuer alone"));
     }
     let expires_at = second("exp").map(Timestamp::from_seconds).ok_or_else(|| refused("exp is missing"))?;

@@ -14,8 +14,8 @@ use crate::error::{ErrorCode, OAuthError};
 use crate::http::headers::json_no_store;
 use crate::model::{Client, Secret};
 use crate::oidc::access_token::{self, AccessToken, Refusal};
-use crate::oidc::client_auth;
 use crate::oidc::token::form;
+use crate::oidc::{client_auth, subject};
 use crate::store::{sessions, token_families, users};
 
 /// `POST /introspect`
@@ -50,7 +50,9 @@ async fn access_token(app: &App, client: &Client, token: &str) -> Result<Option<
     answer.insert("active".to_owned(), true.into());
     answer.insert("token_type".to_owned(), "Bearer".into());
     if !token.is_of_client() {
-        let user = users::find(&mut app.store.read().await?, &token.sub).await?;
+        let mut conn = app.store.read().await?;
+        let user_id = subject::user_of(&mut conn, &token.sub).await?;
+        let user = users::find(&mut conn, &user_id).await?;
         let Some(user) = user.filter(|user| user.disabled_at.is_none()) else { return Ok(None) };
         // Introspection must not get around consent: who may not have the address from userinfo may not have it here.
         if token.scope.contains("email") {
@@ -83,15 +85,18 @@ async fn refresh_token(app: &App, client: &Client, token: &str) -> Result<Option
         && user.disabled_at.is_none()
         && family.created_at > user.password_changed_at
         && session_lives;
+    if !active {
+        return Ok(None);
+    }
     let answer = json!({
         "active": true,
         "token_type": "refresh_token",
         "client_id": family.client_id,
-        "sub": family.user_id,
+        "sub": subject::for_client(app, client, &family.user_id)?,
         "scope": family.scope.to_string(),
         "iat": token.created_at.seconds(),
         "exp": token.expires_at.seconds(),
         "iss": app.issuer.url,
     });
-    Ok(answer.as_object().filter(|_| active).cloned())
+    Ok(answer.as_object().cloned())
 }

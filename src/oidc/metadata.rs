@@ -13,6 +13,7 @@ use crate::app::App;
 use crate::config::{Config, STANDARD_SCOPES};
 use crate::keyring;
 use crate::model::Algorithm;
+use crate::model::client::GrantType;
 use crate::oidc::mint;
 
 /// Resource servers may keep the key set for ten minutes: `lifecycle::key::JWKS_MAX_AGE`.
@@ -91,9 +92,9 @@ fn provider_metadata(config: &Config) -> Value {
         "groups",
     ];
     claims.extend(config.scopes.iter().flat_map(|scope| scope.claims.iter().map(String::as_str)));
-    let client_auth = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"];
-    let confidential_auth = &client_auth[..3];
-    let assertion_algs = keyring::ASSERTION_ALGS;
+    let confidential_auth = ["client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt"];
+    let client_auth: Vec<&str> = confidential_auth.into_iter().chain(["none"]).collect();
+    let assertion_algs: Vec<&str> = keyring::ASSERTION_ALGS.into_iter().chain(["HS256"]).collect();
     let mut metadata = json!({
         "issuer": issuer,
         "authorization_endpoint": at("/authorize"),
@@ -101,6 +102,7 @@ fn provider_metadata(config: &Config) -> Value {
         "userinfo_endpoint": at("/userinfo"),
         "jwks_uri": at("/jwks"),
         "revocation_endpoint": at("/revoke"),
+        "device_authorization_endpoint": at("/device_authorization"),
         "introspection_endpoint": at("/introspect"),
         "revocation_feed_endpoint": at("/revocations"),
         "revocation_stream_endpoint": at("/revocations/stream"),
@@ -111,9 +113,15 @@ fn provider_metadata(config: &Config) -> Value {
         "claim_types_supported": ["normal"],
         "response_types_supported": ["code"],
         "response_modes_supported": ["query", "form_post"],
-        "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
+        "grant_types_supported": [
+            "authorization_code",
+            "refresh_token",
+            "client_credentials",
+            GrantType::DeviceCode.as_str(),
+            GrantType::TokenExchange.as_str(),
+        ],
         "code_challenge_methods_supported": ["S256"],
-        "subject_types_supported": ["public"],
+        "subject_types_supported": ["public", "pairwise"],
         "acr_values_supported": [mint::ACR_PASSWORD],
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "display_values_supported": ["page"],

@@ -11,6 +11,7 @@ use crate::error::{ErrorCode, OAuthError};
 use crate::keyring::{self, KeyError};
 use crate::lifecycle::client::{CLOCKS_DIFFER, FURTHEST_CUT_OFF};
 use crate::model::{Client, ScopeSet, StatusListEntry, StatusReference, User, access_token_audience};
+use crate::oidc::subject::KeptSubject;
 use crate::oidc::{claims, status_list};
 use crate::revocation::wait_to_mint;
 
@@ -27,6 +28,8 @@ const LONGEST_WAIT: Duration = FURTHEST_CUT_OFF.saturating_add(CLOCKS_DIFFER);
 /// The person for whom a token is made, and how they signed in.
 pub struct Subject<'a> {
     pub user: &'a User,
+    /// What the client knows them by.
+    pub sub: &'a KeptSubject,
     pub sid: &'a str,
     pub auth_time: Timestamp,
     pub acr: Option<&'a str>,
@@ -43,6 +46,8 @@ pub struct AccessToken<'a> {
     pub jti: &'a str,
     pub issued_at: Timestamp,
     pub expires_at: Timestamp,
+    /// Who acts for the subject (RFC 8693 §4.1), if somebody does.
+    pub act: Option<&'a Value>,
     /// Where its status is found, if it has a place in a list.
     pub status: Option<&'a StatusReference>,
 }
@@ -72,6 +77,8 @@ struct AccessTokenClaims<'a> {
     auth_time: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     acr: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    act: Option<&'a Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<Status<'a>>,
     #[serde(flatten)]
@@ -127,7 +134,7 @@ pub fn access_token(app: &App, token: &AccessToken<'_>) -> Result<Minted, KeyErr
     let scope = token.scope.to_string();
     let issuer = app.issuer.url.as_str();
     let audience = access_token_audience(issuer, token.resource, token.scope);
-    let sub = subject.map_or(&token.client.id, |subject| &subject.user.id);
+    let sub = subject.map_or(token.client.id.as_str(), |subject| subject.sub.as_str());
     let uri = token.status.map(|status| status_list::uri(app, &status.list)).unwrap_or_default();
     let claims = AccessTokenClaims {
         iss: issuer,
@@ -142,6 +149,7 @@ pub fn access_token(app: &App, token: &AccessToken<'_>) -> Result<Minted, KeyErr
         sid: subject.map(|subject| subject.sid),
         auth_time: subject.map(|subject| subject.auth_time.seconds()),
         acr: subject.and_then(|subject| subject.acr),
+        act: token.act,
         status: token.status.map(|status| Status { status_list: StatusListClaim { idx: status.idx, uri: &uri } }),
         about_user: subject.map(|subject| claims::for_access_token(&app.config, subject.user, token.scope)).unwrap_or_default(),
     };
@@ -151,7 +159,7 @@ pub fn access_token(app: &App, token: &AccessToken<'_>) -> Result<Minted, KeyErr
         idx: status.idx,
         jti: token.jti.to_owned(),
         sid: claims.sid.map(str::to_owned),
-        sub: sub.clone(),
+        sub: sub.to_owned(),
         client_id: token.client.id.clone(),
         kid: keys.active_kid(alg).unwrap_or_default().to_owned(),
         iat: claims.iat,
@@ -200,7 +208,7 @@ pub fn id_token(app: &App, token: &IdToken<'_>) -> Result<String, KeyError> {
     let iat = token.issued_at.seconds();
     let claims = IdTokenClaims {
         iss: &app.issuer.url,
-        sub: &token.subject.user.id,
+        sub: token.subject.sub.as_str(),
         aud: &token.client.id,
         exp: iat + i64::from(lifetime),
         iat,

@@ -5,6 +5,8 @@ pub mod access_token;
 pub mod authorize;
 pub mod claims;
 pub mod client_auth;
+pub mod client_secret;
+pub mod device_authorization;
 pub mod introspect;
 pub mod logout;
 pub mod metadata;
@@ -14,6 +16,7 @@ pub mod revoke;
 pub mod scopes;
 pub mod session;
 pub mod status_list;
+pub mod subject;
 pub mod token;
 pub mod userinfo;
 

@@ -13,7 +13,7 @@ use crate::http::bearer;
 use crate::http::headers::json_no_store;
 use crate::http::params::{self, Params};
 use crate::oidc::access_token::{self, Refusal};
-use crate::oidc::claims;
+use crate::oidc::{claims, subject};
 use crate::store::users;
 
 /// Both methods; the token comes in the header, or in the form of a POST (RFC 6750 §2.1, §2.2), never in the URL.
@@ -37,9 +37,13 @@ pub async fn handle(
     if !token.scope.contains("openid") || token.is_of_client() {
         return Err(OAuthError::new(ErrorCode::InsufficientScope, "The token lacks the scope openid.").for_bearer());
     }
-    let user = users::find(&mut app.store.read().await?, &token.sub).await?;
+    let mut conn = app.store.read().await?;
+    let user_id = subject::user_of(&mut conn, &token.sub).await?;
+    let user = users::find(&mut conn, &user_id).await?;
     let user = user.filter(|user| user.disabled_at.is_none()).ok_or_else(|| invalid_token("the account is gone or disabled"))?;
-    let claims = claims::for_userinfo(&app.config, &user, &token.scope);
+    let mut claims = claims::for_userinfo(&app.config, &user, &token.scope);
+    // That of the ID token which came with it (OpenID Connect Core §5.3.2).
+    claims.insert("sub".to_owned(), token.sub.as_str().into());
     Ok(json_no_store(StatusCode::OK, &claims))
 }
 

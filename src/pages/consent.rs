@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::Response;
-use serde_json::{Map, Value};
 
 use super::form::Form;
 use super::views::{Consent, Person, Site};
@@ -14,8 +13,8 @@ use super::waiting::Waiting;
 use super::words::{place_words, scope_lines};
 use crate::app::App;
 use crate::error::{ErrorCode, OAuthError, PageError};
-use crate::lifecycle::record;
-use crate::model::{AuditKind, Json, ScopeSet, User};
+use crate::lifecycle;
+use crate::model::{ScopeSet, User};
 use crate::oidc::authorize::{self, Decision};
 use crate::store::{StoreError, grants};
 
@@ -65,25 +64,14 @@ async fn asked<'a>(app: &App, visit: &'a Visit, waiting: &Waiting) -> Result<Opt
     }
 }
 
-/// Remembers the consent, with whatever the person had allowed this app before.
 async fn allow(app: &App, visit: &Visit, user: &User, waiting: &Waiting, scope: &ScopeSet) -> Result<(), StoreError> {
-    let (client_id, now) = (&waiting.stored.client.id, app.now());
     let mut tx = app.store.begin().await?;
-    let before = grants::find(&mut tx, &user.id, client_id).await?;
-    let remembered = before.map_or_else(|| scope.clone(), |grant| grant.scope.union(scope));
-    grants::put(&mut tx, &user.id, client_id, &Json(remembered), now).await?;
-    let subject = format!("user:{}", user.id);
-    record(&mut tx, &visit.actor, AuditKind::ConsentGranted, subject, audit_detail(client_id, scope), now).await?;
+    lifecycle::consent::allow(&mut tx, &visit.actor, &user.id, &waiting.stored.client.id, scope, app.now()).await?;
     tx.commit().await
 }
 
 async fn deny(app: &App, visit: &Visit, user: &User, waiting: &Waiting, scope: &ScopeSet) -> Result<(), StoreError> {
     let mut tx = app.store.begin().await?;
-    let (subject, detail) = (format!("user:{}", user.id), audit_detail(&waiting.stored.client.id, scope));
-    record(&mut tx, &visit.actor, AuditKind::ConsentDenied, subject, detail, app.now()).await?;
+    lifecycle::consent::deny(&mut tx, &visit.actor, &user.id, &waiting.stored.client.id, scope, app.now()).await?;
     tx.commit().await
-}
-
-fn audit_detail(client_id: &str, scope: &ScopeSet) -> Map<String, Value> {
-    Map::from_iter([("client_id".to_owned(), client_id.into()), ("scope".to_owned(), scope.to_string().into())])
 }

@@ -6,6 +6,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::Response;
 
+use super::device::to_confirm;
 use super::form::Form;
 use super::password_proof::{Refusal, prove};
 use super::to_page;
@@ -15,28 +16,30 @@ use super::waiting::Waiting;
 use crate::app::App;
 use crate::error::PageError;
 use crate::lifecycle::{self, session::Started};
-use crate::model::User;
 use crate::model::authorization::Prompt;
+use crate::model::{User, UserCode};
 use crate::oidc::authorize::Decision;
 use crate::store::authorization;
 
 /// The longest e-mail address (RFC 5321 §4.5.3.1.3, without the angle brackets).
 const LONGEST_EMAIL: usize = 254;
 
-/// `GET /login`, with the authorization request that waits, if one does. `account=another` shows an empty form whoever is signed in.
+/// `GET /login`, with the authorization request that waits, if one does, or with the code of a device (`device`). `account=another` shows an empty form whoever is signed in.
 pub async fn get(State(app): State<Arc<App>>, visit: Visit) -> Result<Response, PageError> {
     let params = visit.params()?;
     let waiting = match params.get("request") {
         Some(name) => Some(Waiting::find(&app, Some(name)).await?),
         None => None,
     };
+    let device = params.get("device").and_then(UserCode::parse);
     if params.get("account") == Some("another") {
-        return Ok(sign_in_page(&app, &visit, waiting.as_ref(), String::new(), None));
+        return Ok(sign_in_page(&app, &visit, waiting.as_ref(), device.as_ref(), String::new(), None));
     }
     let Some(waiting) = waiting else {
-        return Ok(match visit.signed_in {
-            Some(_) => to_page(&app, "/account"),
-            None => sign_in_page(&app, &visit, None, String::new(), None),
+        return Ok(match (&visit.signed_in, &device) {
+            (Some(_), Some(code)) => to_confirm(&app, code),
+            (Some(_), None) => to_page(&app, "/account"),
+            (None, _) => sign_in_page(&app, &visit, None, device.as_ref(), String::new(), None),
         });
     };
     if !matches!(waiting.decide(&app, visit.signed_in.as_ref()).await?, Decision::SignIn) {
@@ -44,7 +47,7 @@ pub async fn get(State(app): State<Arc<App>>, visit: Visit) -> Result<Response, 
     }
     Ok(match person_to_ask_again(&visit, &waiting) {
         Some(user) => again_page(&app, &visit, &waiting, user, None),
-        None => sign_in_page(&app, &visit, Some(&waiting), hinted_email(&waiting), None),
+        None => sign_in_page(&app, &visit, Some(&waiting), None, hinted_email(&waiting), None),
     })
 }
 
@@ -55,6 +58,7 @@ pub async fn post(State(app): State<Arc<App>>, visit: Visit, body: Bytes) -> Res
         "" => None,
         name => Some(Waiting::find(&app, Some(name)).await?),
     };
+    let device = UserCode::parse(form.text("device"));
     let again = waiting.as_ref().filter(|_| form.has("again")).and_then(|waiting| person_to_ask_again(&visit, waiting));
     let (email, wrong) = match again {
         Some(user) => (user.email.as_str(), Problem::wrong_password()),
@@ -65,14 +69,15 @@ pub async fn post(State(app): State<Arc<App>>, visit: Visit, body: Bytes) -> Res
         Err(refusal) => {
             let page = match (again, &waiting) {
                 (Some(user), Some(waiting)) => again_page(&app, &visit, waiting, user, Some(&refusal)),
-                _ => sign_in_page(&app, &visit, waiting.as_ref(), email.to_owned(), Some(&refusal)),
+                _ => sign_in_page(&app, &visit, waiting.as_ref(), device.as_ref(), email.to_owned(), Some(&refusal)),
             };
             return Ok(refusal.answer(page));
         }
     };
-    let next = match &waiting {
-        Some(waiting) => waiting.go_on(&app),
-        None => to_page(&app, "/account"),
+    let next = match (&waiting, &device) {
+        (Some(waiting), _) => waiting.go_on(&app),
+        (None, Some(code)) => to_confirm(&app, code),
+        (None, None) => to_page(&app, "/account"),
     };
     Ok(with_cookie(next, session_cookie(&app, &started)))
 }
@@ -139,12 +144,20 @@ fn hinted_email(waiting: &Waiting) -> String {
     hint.filter(|hint| hint.contains('@') && hint.len() <= LONGEST_EMAIL).unwrap_or_default().to_owned()
 }
 
-fn sign_in_page(app: &App, visit: &Visit, waiting: Option<&Waiting>, email: String, refusal: Option<&Refusal>) -> Response {
+fn sign_in_page(
+    app: &App,
+    visit: &Visit,
+    waiting: Option<&Waiting>,
+    device: Option<&UserCode>,
+    email: String,
+    refusal: Option<&Refusal>,
+) -> Response {
     let view = SignIn {
         site: Site::of(app),
         csrf: visit.form_token(app),
         request: waiting.map_or_else(String::new, |waiting| waiting.id.expose().to_owned()),
         app: waiting.map(Waiting::app),
+        device: device.map(ToString::to_string).unwrap_or_default(),
         email,
         problem: refusal.map(|refusal| refusal.problem.clone()),
     };

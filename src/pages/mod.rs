@@ -4,6 +4,7 @@
 pub mod account;
 pub mod assets;
 pub mod consent;
+pub mod device;
 mod form;
 pub mod landing;
 pub mod login;

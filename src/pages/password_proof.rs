@@ -92,12 +92,12 @@ pub async fn prove(
     let (address, account) = (Key::address(visit.ip), Key::account(email));
     if let Err(wait) = app.limits.begin(address, limits.sign_in_per_address, window, app.now()).await {
         app.metrics.rate_limited_by_address.increment(1);
-        return Ok(Err(limited(app, visit, "address", address, wait).await?));
+        return Ok(Err(limited(app, visit, AuditKind::SignInLimited, "address", address, wait).await?));
     }
     if let Err(wait) = app.limits.begin(account, limits.sign_in_per_account, window, app.now()).await {
         app.metrics.rate_limited_by_account.increment(1);
         app.limits.give_back(address).await;
-        return Ok(Err(limited(app, visit, "account", account, wait).await?));
+        return Ok(Err(limited(app, visit, AuditKind::SignInLimited, "account", account, wait).await?));
     }
     let (user, hash) = account_of(app, email).await?;
     let verdict = match verify(app, password, hash.as_deref()).await {
@@ -153,11 +153,18 @@ async fn verify(app: &App, password: &str, hash: Option<&str>) -> Result<Verdict
 }
 
 /// The answer to an attempt too many. One audit event for each window, since an attacker decides how many attempts there are.
-async fn limited(app: &App, visit: &Visit, by: &str, key: Key, wait: RetryAfter) -> Result<Refusal, PageError> {
-    tracing::warn!(by, ip = visit.actor.ip, "sign-in attempts are limited");
+pub async fn limited(
+    app: &App,
+    visit: &Visit,
+    kind: AuditKind,
+    by: &str,
+    key: Key,
+    wait: RetryAfter,
+) -> Result<Refusal, PageError> {
+    tracing::warn!(?kind, by, ip = visit.actor.ip, "attempts are limited");
     let reported = Key::new("limit reported", &key.to_string());
     if app.limits.begin(reported, 1, window(app), app.now()).await.is_ok() {
-        audit(app, &visit.actor, AuditKind::SignInLimited, format!("{by}:{key}"), detail("by", by)).await?;
+        audit(app, &visit.actor, kind, format!("{by}:{key}"), detail("by", by)).await?;
     }
     Ok(Refusal::wait(wait))
 }

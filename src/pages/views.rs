@@ -2,6 +2,7 @@
 //! matters for safety is made here, except that links and pictures of others are shown only when they are web addresses.
 
 mod account;
+mod device;
 mod errors;
 mod problem;
 #[cfg(test)]
@@ -11,6 +12,7 @@ mod sign_in;
 mod tests;
 
 pub use account::{AppWithAccess, AppsPage, PasswordPage, ProfileLine, ProfilePage, SessionLine, SessionsPage};
+pub use device::{ConfirmDevice, DeviceDone, EnterDeviceCode};
 pub use errors::ErrorPage;
 pub use problem::Problem;
 pub use sign_in::{ChooseAccount, ConfirmSignOut, Consent, FormPost, Landing, SetUp, SetUpDone, SignIn, SignInAgain, SignedOut};

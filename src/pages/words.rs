@@ -1,9 +1,12 @@
 //! Plain words for people: what a scope allows, which browser this is, when something happened.
 
+use std::net::IpAddr;
+
 use time::macros::format_description;
 
 use crate::clock::Timestamp;
 use crate::config::CustomScope;
+use crate::http::client_ip::rate_limit_key;
 use crate::model::{ScopeSet, User};
 
 /// One thing that an app may do, as the consent and account pages tell it.
@@ -124,6 +127,15 @@ pub fn place_words(uri: &str) -> String {
     }
 }
 
+/// Where a device asked from, compared with where this browser is: `ip` as it was stored.
+pub fn network_words(ip: &str, here: IpAddr) -> String {
+    let same = ip.parse().is_ok_and(|there| rate_limit_key(there) == rate_limit_key(here));
+    match same {
+        true => format!("the same network as this browser ({ip})"),
+        false => format!("another network than this browser: {ip}"),
+    }
+}
+
 /// "just now", "5 minutes ago", "3 hours ago"; after a day "3 March 2026, 14:05 UTC". A moment in the future (clocks differ) is "just now".
 pub fn when_words(then: Timestamp, now: Timestamp) -> String {
     let minutes = now.since(then).as_secs() / 60;
@@ -218,6 +230,15 @@ mod tests {
         assert_eq!(place_words("http://127.0.0.1:4711/cb"), "127.0.0.1:4711");
         assert_eq!(place_words("com.example.notes:/cb"), "the app “com.example.notes”");
         assert_eq!(place_words("com.example.notes://bank.example/cb"), "the app “com.example.notes”");
+    }
+
+    #[test]
+    fn a_device_is_near_or_elsewhere() {
+        let here = |address: &str| address.parse().unwrap();
+        assert_eq!(network_words("203.0.113.7", here("203.0.113.7")), "the same network as this browser (203.0.113.7)");
+        assert_eq!(network_words("203.0.113.7", here("203.0.113.8")), "another network than this browser: 203.0.113.7");
+        assert_eq!(network_words("2001:db8::1", here("2001:db8::2")), "the same network as this browser (2001:db8::1)");
+        assert_eq!(network_words("", here("::1")), "another network than this browser: ");
     }
 
     #[test]

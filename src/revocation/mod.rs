@@ -9,6 +9,7 @@
 
 mod denylist;
 mod entries;
+mod exchanged;
 mod in_process;
 mod in_redis;
 mod nudge;
@@ -16,6 +17,7 @@ mod revocations;
 
 pub use denylist::{TokenFacts, Verdict, refuses};
 pub use entries::{LONGEST_ACCESS_TOKEN, MARGIN, client, key, session, token, user, wait_to_mint};
+pub use exchanged::check_and_hold;
 pub use in_redis::connect as connect_redis;
 pub use nudge::listen as listen_to_redis;
 pub use revocations::{Counters, FOLLOW_EVERY, Revocations};

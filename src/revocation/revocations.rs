@@ -10,7 +10,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, timeout};
 use tracing::Instrument;
 
-use super::denylist::{Denylist, DenylistError, Effect, TokenFacts, Verdict};
+use super::denylist::{Denylist, DenylistError, TokenFacts, Verdict};
+use super::exchanged;
 use super::in_process::InProcess;
 use super::in_redis::InRedis;
 use super::nudge::Caller;
@@ -100,14 +101,17 @@ impl Revocations {
         Ok(revocations)
     }
 
-    /// Appends `entries` to the log in the transaction of the change that they report, commits it, and makes the denylist refuse. When
+    /// Appends `entries` to the log in the transaction of the change that they report, with those of the tokens that were exchanged for
+    /// what they refuse; commits it, and makes the denylist refuse. When
     /// this returns the tokens are refused. If the caller is dropped meanwhile (its client hung up), a commit that was begun is
     /// finished all the same. That Redis fails is no failure: SQL answers until it is repaired.
     ///
     /// # Errors
     /// If the database does not commit. As with every commit, a lost connection can leave it unknown whether it did.
     pub async fn commit(&self, mut tx: Tx, entries: Vec<Revocation>) -> Result<(), StoreError> {
-        let appended = revocations::append(&mut tx, entries, self.0.clock.now()).await?;
+        let now = self.0.clock.now();
+        let appended = revocations::append(&mut tx, entries, now).await?;
+        let appended = exchanged::append_too(&mut tx, appended, now).await?;
         let this = self.clone();
         let finish = async move {
             tx.commit().await?;
@@ -326,10 +330,7 @@ impl Inner {
     }
 
     async fn ask_sql(&self, facts: &TokenFacts<'_>, now: Timestamp) -> Result<Verdict, StoreError> {
-        let mut conn = self.store.read().await?;
-        let entries = revocations::find_for(&mut conn, facts.jti, facts.sid, facts.sub, facts.client_id, facts.kid, now).await?;
-        let refuses = |kind| entries.iter().any(|entry| entry.kind == kind && Effect::of(entry).refuses(facts.iat, now));
-        Ok(facts.names().find(|(kind, _)| refuses(*kind)).map_or(Verdict::Accepted, |(kind, _)| Verdict::Refused(kind)))
+        exchanged::ask_log(&mut self.store.read().await?, facts, now).await
     }
 
     /// A clock that was set back makes knowledge stale too.

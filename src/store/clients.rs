@@ -19,7 +19,9 @@ const INSERT: &str =
 const FIND: &str = concat!("SELECT ", columns!(), " FROM clients WHERE id = $1");
 const LIST: &str = concat!("SELECT ", columns!(), " FROM clients WHERE id > $1 ORDER BY id LIMIT $2");
 const UPDATE: &str = "UPDATE clients SET metadata = $2, origin = $3, declared = $4, updated_at = $5 WHERE id = $1";
-const SET_SECRET: &str = "UPDATE clients SET secret_hash = $2, updated_at = $3 WHERE id = $1";
+const SET_SECRET: &str = "UPDATE clients SET secret_hash = $2, secret_jwe = $3, updated_at = $4 WHERE id = $1";
+const SEALED_SECRETS: &str = "SELECT id, secret_jwe FROM clients WHERE secret_jwe IS NOT NULL ORDER BY id";
+const RESEAL_SECRET: &str = "UPDATE clients SET secret_jwe = $3 WHERE id = $1 AND secret_jwe = $2";
 const SET_DISABLED: &str = "UPDATE clients SET disabled_at = $2, updated_at = $3 WHERE id = $1";
 const SET_TOKENS_NOT_BEFORE: &str = "UPDATE clients SET tokens_not_before = $2, updated_at = $3 WHERE id = $1";
 const DELETE: &str = "DELETE FROM clients WHERE id = $1";
@@ -27,8 +29,20 @@ const USE_ASSERTION: &str =
     "INSERT INTO used_assertions (client_id, jti, expires_at) VALUES ($1, $2, $3) ON CONFLICT (client_id, jti) DO NOTHING";
 const PURGE_ASSERTIONS: &str = "DELETE FROM used_assertions WHERE expires_at < $1";
 
-pub(super) const STATEMENTS: &[&str] =
-    &[INSERT, FIND, LIST, UPDATE, SET_SECRET, SET_DISABLED, SET_TOKENS_NOT_BEFORE, DELETE, USE_ASSERTION, PURGE_ASSERTIONS];
+pub(super) const STATEMENTS: &[&str] = &[
+    INSERT,
+    FIND,
+    LIST,
+    UPDATE,
+    SET_SECRET,
+    SEALED_SECRETS,
+    RESEAL_SECRET,
+    SET_DISABLED,
+    SET_TOKENS_NOT_BEFORE,
+    DELETE,
+    USE_ASSERTION,
+    PURGE_ASSERTIONS,
+];
 
 /// Adds a client. A UNIQUE violation means that the `client_id` is taken.
 pub async fn insert(tx: &mut Tx, client: &Client) -> Result<(), StoreError> {
@@ -72,9 +86,25 @@ pub async fn update(
     Ok(execute!(tx, UPDATE, id, metadata, origin, origin == ClientOrigin::Declared, now)? > 0)
 }
 
-/// Replaces the hash of a client's secret.
-pub async fn set_secret(tx: &mut Tx, id: &str, hash: Option<&[u8]>, now: Timestamp) -> Result<bool, StoreError> {
-    Ok(execute!(tx, SET_SECRET, id, hash, now)? > 0)
+/// Replaces what is kept of a client's secret: its hash and, if it must be readable, itself under the key-encryption key.
+pub async fn set_secret(
+    tx: &mut Tx,
+    id: &str,
+    hash: Option<&[u8]>,
+    jwe: Option<&str>,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    Ok(execute!(tx, SET_SECRET, id, hash, jwe, now)? > 0)
+}
+
+/// Every client whose secret is readable, with its `secret_jwe`.
+pub async fn sealed_secrets(conn: &mut Conn) -> Result<Vec<(String, String)>, StoreError> {
+    fetch_all!(conn, SEALED_SECRETS)
+}
+
+/// Puts `resealed` in the place of `sealed`, the same secret. `false` if that is no longer what is there.
+pub async fn reseal_secret(tx: &mut Tx, id: &str, sealed: &str, resealed: &str) -> Result<bool, StoreError> {
+    Ok(execute!(tx, RESEAL_SECRET, id, sealed, resealed)? > 0)
 }
 
 /// Disables a client, or enables it with `None`.

@@ -21,6 +21,8 @@ pub enum StoreError {
     /// Nobody says this here: it is for those who wait no longer.
     #[error("the database has not answered in time")]
     Late,
+    #[error("a secret could not be encrypted for the database")]
+    Seal,
     #[error("{0}")]
     Migration(String),
     #[error("database_url {0}")]

@@ -18,6 +18,8 @@ macro_rules! migrations {
                 (2, "revocation_audience", include_str!(concat!("../../migrations/", $folder, "/0002_revocation_audience.sql"))),
                 (3, "status_lists", include_str!(concat!("../../migrations/", $folder, "/0003_status_lists.sql"))),
                 (4, "client_origin", include_str!(concat!("../../migrations/", $folder, "/0004_client_origin.sql"))),
+                (5, "pairwise", include_str!(concat!("../../migrations/", $folder, "/0005_pairwise.sql"))),
+                (7, "device", include_str!(concat!("../../migrations/", $folder, "/0007_device.sql"))),
             ])
         })
     };

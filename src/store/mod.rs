@@ -11,8 +11,11 @@ pub mod audit;
 pub mod authorization;
 pub mod clients;
 pub mod credentials;
+pub mod device_authorizations;
+pub mod exchanged_tokens;
 pub mod grants;
 pub mod installation;
+pub mod pairwise_subjects;
 pub mod revocations;
 pub mod sessions;
 pub mod signing_keys;
@@ -29,8 +32,11 @@ pub fn statements() -> impl Iterator<Item = &'static str> {
         authorization::STATEMENTS,
         clients::STATEMENTS,
         credentials::STATEMENTS,
+        device_authorizations::STATEMENTS,
+        exchanged_tokens::STATEMENTS,
         grants::STATEMENTS,
         installation::STATEMENTS,
+        pairwise_subjects::STATEMENTS,
         revocations::STATEMENTS,
         sessions::STATEMENTS,
         signing_keys::STATEMENTS,

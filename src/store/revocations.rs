@@ -19,6 +19,7 @@ macro_rules! columns {
 // and forgotten. Otherwise readers who had seen those numbers (Redis, receivers of the feed) would miss what comes under them now.
 const TAKE_NUMBERS: &str = "UPDATE revocation_counter
     SET previous = seq, seq = CASE WHEN seq + $1 < $2 THEN $2 ELSE seq + $1 END WHERE one = 1 RETURNING previous, seq";
+const HOLD: &str = "UPDATE revocation_counter SET seq = seq WHERE one = 1";
 const INSERT: &str = concat!("INSERT INTO revocations (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6)");
 const LAST_SEQ_AND_FACT: &str = "SELECT counter.seq, installation.value FROM revocation_counter counter
     LEFT JOIN installation ON installation.name = $1 WHERE counter.one = 1";
@@ -42,7 +43,7 @@ const PURGE: &str =
     "DELETE FROM revocations WHERE seq IN (SELECT seq FROM revocations WHERE expires_at <= $1 ORDER BY expires_at LIMIT 1000)";
 
 pub(super) const STATEMENTS: &[&str] =
-    &[TAKE_NUMBERS, INSERT, LAST_SEQ_AND_FACT, LAST_SEQ, SINCE, FIND_FOR, IS_KEY_REVOKED, PURGE];
+    &[TAKE_NUMBERS, HOLD, INSERT, LAST_SEQ_AND_FACT, LAST_SEQ, SINCE, FIND_FOR, IS_KEY_REVOKED, PURGE];
 
 /// What `append` added to the log.
 #[derive(Debug)]
@@ -67,6 +68,12 @@ pub async fn append(tx: &mut Tx, mut entries: Vec<Revocation>, now: Timestamp) -
         execute!(tx, INSERT, seq, entry.kind, &entry.id, entry.not_before, entry.expires_at, &entry.audience)?;
     }
     Ok(Appended { after, entries })
+}
+
+/// Waits until other writers of the log are done, and keeps them waiting until the transaction ends.
+pub async fn hold(tx: &mut Tx) -> Result<(), StoreError> {
+    execute!(tx, HOLD)?;
+    Ok(())
 }
 
 /// The number of the last entry that is committed; 0 if there never was one.

@@ -14,8 +14,9 @@ use sqlx::{Database, Decode, Encode, FromRow, Row, Type};
 use crate::clock::Timestamp;
 use crate::model::client::ClientOrigin;
 use crate::model::{
-    Algorithm, AuditEvent, AuditKind, AuthorizationCode, AuthorizationRequest, Client, Grant, Json, KeyState, RefreshToken,
-    Revocation, RevocationKind, Session, SigningKey, StatusList, TokenFamily, User,
+    Algorithm, AuditEvent, AuditKind, AuthorizationCode, AuthorizationRequest, Client, DeviceAuthorization, DeviceDecision,
+    ExchangedToken, Grant, Json, KeyState, RefreshToken, Revocation, RevocationKind, Session, SigningKey, StatusList,
+    TokenFamily, User,
 };
 
 type BoxError = Box<dyn StdError + Send + Sync>;
@@ -121,7 +122,7 @@ macro_rules! choices {
     )+};
 }
 
-choices!(Algorithm, AuditKind, ClientOrigin, KeyState, RevocationKind);
+choices!(Algorithm, AuditKind, ClientOrigin, DeviceDecision, KeyState, RevocationKind);
 
 /// Reads each field from the column of its name.
 macro_rules! rows {
@@ -155,6 +156,11 @@ rows! {
         code_hash, client_id, user_id, session_id, parameters, scope, auth_time, amr, created_at, expires_at, redeemed_at,
         family_id, access_token_jti, access_token_expires_at,
     }
+    DeviceAuthorization {
+        device_code_hash, user_code, client_id, scope, resource, ip, created_at, expires_at, poll_interval, polled_at, decision,
+        decided_at,
+    }
+    ExchangedToken { jti, audience, expires_at, source_jti, source_sid, source_sub, source_client_id, source_kid }
     Grant { user_id, client_id, scope, created_at, updated_at }
     TokenFamily {
         id, client_id, user_id, session_id, scope, resource, offline, acr, auth_time, created_at, last_used_at, expires_at,

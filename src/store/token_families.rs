@@ -27,6 +27,7 @@ const LIVE_OF_USER: &str =
     concat!("SELECT ", family_columns!(), " FROM token_families WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > $2");
 const USE: &str = "UPDATE token_families SET last_used_at = $2 WHERE id = $1 AND revoked_at IS NULL AND expires_at > $2";
 const REVOKE: &str = "UPDATE token_families SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL";
+const REVOKE_OF_CLIENT: &str = "UPDATE token_families SET revoked_at = $2 WHERE client_id = $1 AND revoked_at IS NULL";
 const PURGE: &str = "DELETE FROM token_families WHERE expires_at < $1";
 const INSERT_TOKEN: &str =
     concat!("INSERT INTO refresh_tokens (", token_columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)");
@@ -36,8 +37,20 @@ const LIVE_ACCESS_TOKENS: &str =
     "SELECT access_token_jti, access_token_expires_at FROM refresh_tokens WHERE family_id = $1 AND access_token_expires_at > $2";
 const PURGE_TOKENS: &str = "DELETE FROM refresh_tokens WHERE expires_at < $1";
 
-pub(super) const STATEMENTS: &[&str] =
-    &[INSERT, FIND, LIVE_OF_USER, USE, REVOKE, PURGE, INSERT_TOKEN, FIND_TOKEN, ROTATE_TOKEN, LIVE_ACCESS_TOKENS, PURGE_TOKENS];
+pub(super) const STATEMENTS: &[&str] = &[
+    INSERT,
+    FIND,
+    LIVE_OF_USER,
+    USE,
+    REVOKE,
+    REVOKE_OF_CLIENT,
+    PURGE,
+    INSERT_TOKEN,
+    FIND_TOKEN,
+    ROTATE_TOKEN,
+    LIVE_ACCESS_TOKENS,
+    PURGE_TOKENS,
+];
 
 /// Begins a family.
 pub async fn insert(tx: &mut Tx, family: &TokenFamily) -> Result<(), StoreError> {
@@ -80,6 +93,11 @@ pub async fn use_family(tx: &mut Tx, id: &str, now: Timestamp) -> Result<bool, S
 /// Ends a family. `false` if it had ended.
 pub async fn revoke(tx: &mut Tx, id: &str, now: Timestamp) -> Result<bool, StoreError> {
     Ok(execute!(tx, REVOKE, id, now)? > 0)
+}
+
+/// Ends every family of a client, and gives how many there were.
+pub async fn revoke_of_client(tx: &mut Tx, client_id: &str, now: Timestamp) -> Result<u64, StoreError> {
+    execute!(tx, REVOKE_OF_CLIENT, client_id, now)
 }
 
 /// Forgets families that expired before `before`, with their tokens.

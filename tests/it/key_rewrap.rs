@@ -141,7 +141,7 @@ on_both_engines! {
         let mut tx = db.store.begin().await.unwrap();
         installation::put(&mut tx, "root_secret", &good).await.unwrap();
         tx.commit().await.unwrap();
-        assert_eq!(key::rewrap(&changing, &Actor::operator()).await.unwrap(), Rewrapped { signing_keys: 4, root_secret: true });
+        assert_eq!(key::rewrap(&changing, &Actor::operator()).await.unwrap(), Rewrapped { signing_keys: 4, client_secrets: 0, root_secret: true });
         app.reload_keys().await.unwrap();
         assert!(app.keyring.current().sign(Algorithm::Rs256, "JWT", &json!({})).is_ok(), "who serves notices nothing");
     }

@@ -18,7 +18,7 @@ mod layers;
 mod oidc;
 mod pages;
 mod properties;
-mod relying_party;
+mod relying_parties;
 mod replicas;
 mod revoked;
 mod source;

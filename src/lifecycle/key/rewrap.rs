@@ -5,7 +5,7 @@ use anyhow::Context;
 use serde_json::{Map, Value};
 
 use crate::app::App;
-use crate::lifecycle::record;
+use crate::lifecycle::{client_secret, record};
 use crate::model::{Actor, AuditKind};
 use crate::root_secret::DerivedKeys;
 use crate::store::signing_keys;
@@ -14,6 +14,7 @@ use crate::store::signing_keys;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rewrapped {
     pub signing_keys: u64,
+    pub client_secrets: u64,
     pub root_secret: bool,
 }
 
@@ -34,7 +35,11 @@ pub async fn rewrap(app: &App, actor: &Actor) -> anyhow::Result<Rewrapped> {
     let mut tx = app.store.begin().await?;
     let done = seal_anew(app, &mut tx).await?;
     if !done.is_nothing() {
-        let words = [("signing_keys", Value::from(done.signing_keys)), ("root_secret", Value::from(done.root_secret))];
+        let words = [
+            ("signing_keys", Value::from(done.signing_keys)),
+            ("client_secrets", Value::from(done.client_secrets)),
+            ("root_secret", Value::from(done.root_secret)),
+        ];
         let words: Map<String, Value> = words.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         record(&mut tx, actor, AuditKind::KeysRewrapped, "installation".to_owned(), words, app.now()).await?;
     }
@@ -64,6 +69,7 @@ async fn seal_anew(app: &App, tx: &mut crate::store::Tx) -> anyhow::Result<Rewra
             done.signing_keys += 1;
         }
     }
+    done.client_secrets = client_secret::reseal_all(tx, &key_encryption_key).await?;
     done.root_secret = DerivedKeys::reseal(tx, &key_encryption_key).await?;
     Ok(done)
 }

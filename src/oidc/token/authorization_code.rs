@@ -29,24 +29,37 @@ pub(super) async fn grant(
     received_at: Timestamp,
 ) -> Result<TokenResponse, OAuthError> {
     let presented = params.get("code").ok_or_else(|| OAuthError::new(ErrorCode::InvalidRequest, "code is missing."))?;
-    let code = find(app, &Secret::new(presented)).await?;
+    let code = find(app, &Secret::new(presented).hash()).await?;
     check_client(&code, client)?;
+    check_is_of_browser(&code)?;
     if code.redeemed_at.is_some() {
         return replayed(app, actor, &code).await;
     }
     check_expiry(&code, app.now())?;
     check_redirect_uri(&code, params.get("redirect_uri"))?;
     check_code_verifier(&code, params.get("code_verifier"))?;
-    let resource = check_resource(client, &code, params)?;
-    subject::check_session(app, &code.session_id).await?;
-    let (user, issued_at) = subject::load(app, client, &code.user_id, code.created_at, received_at).await?;
+    redeem(app, client, params, actor, &code, received_at).await
+}
 
-    let family = client.may_use(GrantType::RefreshToken).then(|| new_family(app, client, &code, &resource, issued_at));
+/// Makes tokens of a code that everything was checked of but its session, its person and the `resource`, and redeems it, once.
+pub(super) async fn redeem(
+    app: &App,
+    client: &Client,
+    params: &Params<'_>,
+    actor: &Actor,
+    code: &AuthorizationCode,
+    received_at: Timestamp,
+) -> Result<TokenResponse, OAuthError> {
+    let resource = check_resource(client, code, params)?;
+    subject::check_session(app, &code.session_id).await?;
+    let (user, sub, issued_at) = subject::load(app, client, &code.user_id, code.created_at, received_at).await?;
+
+    let family = client.may_use(GrantType::RefreshToken).then(|| new_family(app, client, code, &resource, issued_at));
     let sid = family.as_ref().map_or(code.session_id.as_str(), TokenFamily::access_token_sid);
-    let acr = acr_of(&code);
+    let acr = acr_of(code);
     let jti = new_jti();
     let expires_at = mint::access_token_expiry(app, client, issued_at);
-    let about = |sid| Subject { user: &user, sid, auth_time: code.auth_time, acr };
+    let about = |sid| Subject { user: &user, sub: &sub, sid, auth_time: code.auth_time, acr };
     let status = status_list::reserve(app, expires_at).await?;
     let minted = mint::access_token(
         app,
@@ -58,6 +71,7 @@ pub(super) async fn grant(
             jti: &jti,
             issued_at,
             expires_at,
+            act: None,
             status: status.as_ref(),
         },
     )?;
@@ -90,7 +104,7 @@ pub(super) async fn grant(
     if !authorization::redeem_code(&mut tx, &code.code_hash, issued_at, &redemption).await? {
         drop(tx);
         // Another request was quicker: read again what it yielded.
-        return replayed(app, actor, &find(app, &Secret::new(presented)).await?).await;
+        return replayed(app, actor, &find(app, &code.code_hash).await?).await;
     }
     if let Some(entry) = &minted.status_entry {
         status_lists::insert_entry(&mut tx, entry).await?;
@@ -113,6 +127,7 @@ pub(super) async fn grant(
     tx.commit().await?;
     Ok(TokenResponse {
         access_token: minted.token,
+        issued_token_type: None,
         token_type: "Bearer",
         expires_in: expires_at.seconds() - issued_at.seconds(),
         refresh_token: refresh_token.map(|token| token.expose().to_owned()),
@@ -121,13 +136,13 @@ pub(super) async fn grant(
     })
 }
 
-async fn find(app: &App, code: &Secret) -> Result<AuthorizationCode, OAuthError> {
-    let found = authorization::find_code(&mut app.store.read().await?, &code.hash()).await?;
+pub(super) async fn find(app: &App, code_hash: &[u8]) -> Result<AuthorizationCode, OAuthError> {
+    let found = authorization::find_code(&mut app.store.read().await?, code_hash).await?;
     found.ok_or_else(|| OAuthError::invalid_grant("the code is unknown"))
 }
 
 /// Somebody has the code a second time: everything that it yielded is taken back (RFC 6749 §4.1.2).
-async fn replayed(app: &App, actor: &Actor, code: &AuthorizationCode) -> Result<TokenResponse, OAuthError> {
+pub(super) async fn replayed(app: &App, actor: &Actor, code: &AuthorizationCode) -> Result<TokenResponse, OAuthError> {
     lifecycle::family::end_replayed_code(app, actor, code).await?;
     Err(OAuthError::invalid_grant("the code was redeemed before"))
 }
@@ -135,6 +150,14 @@ async fn replayed(app: &App, actor: &Actor, code: &AuthorizationCode) -> Result<
 /// A code that another client presents stays good: otherwise anybody could spoil it.
 fn check_client(code: &AuthorizationCode, client: &Client) -> Result<(), OAuthError> {
     if code.client_id == client.id { Ok(()) } else { Err(OAuthError::invalid_grant("the code belongs to another client")) }
+}
+
+/// What a person allowed a device is fetched by the device grant alone, which has its own checks.
+fn check_is_of_browser(code: &AuthorizationCode) -> Result<(), OAuthError> {
+    match code.is_of_device() {
+        true => Err(OAuthError::invalid_grant("the code is a device's")),
+        false => Ok(()),
+    }
 }
 
 fn check_expiry(code: &AuthorizationCode, now: Timestamp) -> Result<(), OAuthError> {

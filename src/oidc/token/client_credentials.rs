@@ -43,6 +43,7 @@ pub(super) async fn grant(
         jti: &jti,
         issued_at,
         expires_at,
+        act: None,
         status: status.as_ref(),
     };
     let minted = mint::access_token(app, &token)?;
@@ -53,6 +54,7 @@ pub(super) async fn grant(
     }
     Ok(TokenResponse {
         access_token: minted.token,
+        issued_token_type: None,
         token_type: "Bearer",
         expires_in: expires_at.seconds() - Timestamp::seconds(issued_at),
         refresh_token: None,

@@ -2,8 +2,10 @@
 
 mod authorization_code;
 mod client_credentials;
+mod device_code;
 mod refresh_token;
 mod subject;
+mod token_exchange;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -41,18 +43,20 @@ pub async fn post(State(app): State<Arc<App>>, peer: Peer, headers: HeaderMap, b
         GrantType::ClientCredentials => client_credentials::grant(&app, &client, &params, received_at).await,
         GrantType::AuthorizationCode => authorization_code::grant(&app, &client, &params, &actor(), received_at).await,
         GrantType::RefreshToken => refresh_token::grant(&app, &client, &params, &actor(), received_at).await,
-        GrantType::Implicit | GrantType::DeviceCode | GrantType::TokenExchange => {
-            Err(OAuthError::new(ErrorCode::UnsupportedGrantType, "This grant_type is not supported."))
-        }
+        GrantType::DeviceCode => device_code::grant(&app, &client, &params, &actor(), received_at).await,
+        GrantType::TokenExchange => token_exchange::grant(&app, &client, &params, &actor(), received_at).await,
+        GrantType::Implicit => Err(OAuthError::new(ErrorCode::UnsupportedGrantType, "This grant_type is not supported.")),
     }?;
     app.metrics.token_issued(grant_type, client.metadata.access_token_signed_response_alg);
     Ok(json_no_store(StatusCode::OK, &issued))
 }
 
-/// What a client is given (RFC 6749 §5.1, OpenID Connect Core §3.1.3.3).
+/// What a client is given (RFC 6749 §5.1, OpenID Connect Core §3.1.3.3, RFC 8693 §2.2.1).
 #[derive(Serialize)]
 struct TokenResponse {
     access_token: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issued_token_type: Option<&'static str>,
     token_type: &'static str,
     expires_in: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -80,6 +84,8 @@ fn check_grant_type(client: &Client, params: &Params<'_>) -> Result<GrantType, O
         Some("authorization_code") => GrantType::AuthorizationCode,
         Some("refresh_token") => GrantType::RefreshToken,
         Some("client_credentials") => GrantType::ClientCredentials,
+        Some("urn:ietf:params:oauth:grant-type:device_code") => GrantType::DeviceCode,
+        Some("urn:ietf:params:oauth:grant-type:token-exchange") => GrantType::TokenExchange,
         Some(_) => return Err(OAuthError::new(ErrorCode::UnsupportedGrantType, "This grant_type is not supported.")),
         None => return Err(OAuthError::new(ErrorCode::InvalidRequest, "grant_type is missing.")),
     };

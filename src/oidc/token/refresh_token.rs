@@ -13,6 +13,7 @@ use crate::lifecycle;
 use crate::model::{Actor, Client, RefreshToken, ScopeSet, Secret, StatusListEntry, StatusReference, TokenFamily, User};
 use crate::oidc::mint::{self, AccessToken, IdToken, Minted, Subject};
 use crate::oidc::status_list;
+use crate::oidc::subject::KeptSubject;
 use crate::store::{status_lists, token_families};
 
 /// What a refresh is about, once it is checked.
@@ -20,6 +21,7 @@ struct Refresh<'a> {
     client: &'a Client,
     family: &'a TokenFamily,
     user: &'a User,
+    sub: &'a KeptSubject,
     scope: ScopeSet,
     resource: Vec<String>,
 }
@@ -45,11 +47,11 @@ pub(super) async fn grant(
     if !family.offline {
         subject::check_session(app, &family.session_id).await?;
     }
-    let (user, issued_at) = subject::load(app, client, &family.user_id, family.created_at, received_at).await?;
+    let (user, sub, issued_at) = subject::load(app, client, &family.user_id, family.created_at, received_at).await?;
     let metadata = &client.metadata;
     let scope = narrow_scope(&family.scope.filter(|scope| metadata.scope.contains(scope)), params.get("scope"))?;
     let resource = narrow(&still_allowed(&family, client)?, params)?;
-    let refresh = Refresh { client, family: &family, user: &user, scope, resource };
+    let refresh = Refresh { client, family: &family, user: &user, sub: &sub, scope, resource };
 
     let successor = app.secrets.successor(&presented);
     if token.rotated_at.is_some() {
@@ -102,8 +104,8 @@ fn respond(
     successor: &Secret,
     row: &RefreshToken,
 ) -> Result<(TokenResponse, Option<StatusListEntry>), OAuthError> {
-    let Refresh { client, family, user, scope, resource } = refresh;
-    let about = |sid| Subject { user, sid, auth_time: family.auth_time, acr: family.acr.as_deref() };
+    let Refresh { client, family, user, sub, scope, resource } = refresh;
+    let about = |sid| Subject { user, sub, sid, auth_time: family.auth_time, acr: family.acr.as_deref() };
     let status = row.status_list.clone().zip(row.status_idx).map(|(list, idx)| StatusReference { list, idx });
     let Minted { token: access_token, status_entry } = mint::access_token(
         app,
@@ -115,6 +117,7 @@ fn respond(
             jti: &row.access_token_jti,
             issued_at: row.created_at,
             expires_at: row.access_token_expires_at,
+            act: None,
             status: status.as_ref(),
         },
     )?;
@@ -136,6 +139,7 @@ fn respond(
     };
     let response = TokenResponse {
         access_token,
+        issued_token_type: None,
         token_type: "Bearer",
         expires_in: (row.access_token_expires_at.seconds() - app.now().seconds()).max(0),
         refresh_token: Some(successor.expose().to_owned()),

@@ -5,9 +5,10 @@ use crate::clock::Timestamp;
 use crate::error::OAuthError;
 use crate::model::{Client, User};
 use crate::oidc::mint;
-use crate::store::{sessions, users};
+use crate::oidc::subject::{self, KeptSubject};
+use crate::store::sessions;
 
-/// Reads the account, and gives the moment that tokens are issued at: `received_at`, which was taken *before* the client and the
+/// Reads the account, and gives what the client knows it by and the moment that tokens are issued at: `received_at`, which was taken *before* the client and the
 /// account were read. Whatever cuts tokens off after that reading lies later than `iat`, so the token falls under it. If the last cut-off, of
 /// the person or of the client, is still in the future (a second away, for a client a few), waits for it and reads again.
 ///
@@ -19,20 +20,16 @@ pub(super) async fn load(
     user_id: &str,
     authorized_at: Timestamp,
     received_at: Timestamp,
-) -> Result<(User, Timestamp), OAuthError> {
+) -> Result<(User, KeptSubject, Timestamp), OAuthError> {
     let mut issued_at = received_at;
     loop {
-        let user = users::find(&mut app.store.read().await?, user_id).await?;
-        let user = user.ok_or_else(|| OAuthError::invalid_grant("the account is gone"))?;
-        if user.disabled_at.is_some() {
-            return Err(OAuthError::invalid_grant("the account is disabled"));
-        }
+        let (user, sub) = subject::keep(app, client, user_id).await?;
         if authorized_at <= user.password_changed_at {
             return Err(OAuthError::invalid_grant("the password was changed, or all sessions ended, after the authorization"));
         }
         let cut_off = user.cut_off().max(client.tokens_not_before.unwrap_or_default());
         if cut_off <= issued_at.seconds() {
-            return Ok((user, issued_at));
+            return Ok((user, sub, issued_at));
         }
         mint::wait_for_cut_off(app, cut_off).await?;
         issued_at = app.now();

@@ -42,6 +42,24 @@ impl Problem {
         Self::new(&[], "Many people are signing in right now.", "Please try again in a few seconds.")
     }
 
+    /// On the page for the code of a device.
+    pub fn not_a_device_code() -> Self {
+        Self::new(
+            &["user_code"],
+            "This is not a code of a device.",
+            "It has eight letters, no digits and no vowels. Please check it.",
+        )
+    }
+
+    /// Says the same for a code that never was, one that has expired and one that was decided.
+    pub fn no_such_device_code() -> Self {
+        Self::new(
+            &["user_code"],
+            "No device waits for this code.",
+            "It may have expired or been used. Please check it, or start again on the device.",
+        )
+    }
+
     /// On the password page.
     pub fn wrong_current_password() -> Self {
         Self::new(&["current_password"], "Your current password is not right.", "Your password was not changed.")

@@ -8,7 +8,7 @@ use super::*;
 use crate::clock::Timestamp;
 use crate::error::PageError;
 use crate::model::{Json, user::Profile};
-use crate::pages::words::{ScopeLine, browser_words, day_words, scope_lines, when_words};
+use crate::pages::words::{ScopeLine, browser_words, day_words, network_words, scope_lines, when_words};
 use crate::password::PolicyError;
 
 /// What is put into every field that others can fill. Ordinary in one set of samples, hostile in the other.
@@ -72,6 +72,7 @@ pub fn pages(words: Words) -> Vec<(&'static str, String)> {
         csrf: csrf.clone(),
         request: request.clone(),
         app: Some(app(words)),
+        device: String::new(),
         email: String::new(),
         problem: None,
     };
@@ -103,6 +104,17 @@ pub fn pages(words: Words) -> Vec<(&'static str, String)> {
     let plain_app = App { name: "A rather long-winded name of an app that nobody shortened".to_owned(), ..App::default() };
     let short_consent =
         Consent { app: plain_app, scopes: scopes.iter().take(3).cloned().collect(), asks_again: true, ..consent.clone() };
+    let enter_device = EnterDeviceCode { site: site.clone(), csrf: csrf.clone(), user_code: String::new(), problem: None };
+    let confirm_device = ConfirmDevice {
+        site: site.clone(),
+        csrf: csrf.clone(),
+        user_code: "WDJB-MJHT".to_owned(),
+        app: app(words),
+        person: who.clone(),
+        scopes: scopes.iter().take(3).cloned().collect(),
+        asked: when_words(ago(70), now),
+        from: network_words(words.anything, std::net::Ipv4Addr::LOCALHOST.into()),
+    };
     let form_post = FormPost {
         site: site.clone(),
         returns_to: text(words.app),
@@ -187,6 +199,8 @@ pub fn pages(words: Words) -> Vec<(&'static str, String)> {
         ("choose-account", &choose),
         ("consent", &consent),
         ("consent-short", &short_consent),
+        ("device", &enter_device),
+        ("device-confirm", &confirm_device),
         ("form-post", &form_post),
         ("sign-out-confirm", &confirm),
         ("signed-out", &signed_out),
@@ -201,6 +215,19 @@ pub fn pages(words: Words) -> Vec<(&'static str, String)> {
         pages.into_iter().map(|(name, page)| (name, page.dyn_render().unwrap())).collect();
     pages.extend([
         ("sign-in-alone", SignIn { app: None, ..sign_in.clone() }.render().unwrap()),
+        ("sign-in-device", SignIn { app: None, device: text(words.anything), ..sign_in.clone() }.render().unwrap()),
+        (
+            "device-wrong",
+            EnterDeviceCode {
+                user_code: text(words.anything),
+                problem: Some(Problem::no_such_device_code()),
+                ..enter_device.clone()
+            }
+            .render()
+            .unwrap(),
+        ),
+        ("device-allowed", DeviceDone { site: site.clone(), allowed: true }.render().unwrap()),
+        ("device-denied", DeviceDone { site: site.clone(), allowed: false }.render().unwrap()),
         ("sign-in-wait", SignIn { problem: Some(Problem::too_many_attempts(600)), ..wrong.clone() }.render().unwrap()),
         ("sign-in-busy", SignIn { problem: Some(Problem::busy()), ..wrong }.render().unwrap()),
         ("sign-in-again-wrong", SignInAgain { problem: Some(Problem::wrong_password()), ..again }.render().unwrap()),

@@ -5,7 +5,7 @@ use askama::Template;
 use super::{App, Person, Problem, Site, another_account_link};
 use crate::pages::words::ScopeLine;
 
-/// `/login`. Posts `csrf`, `request`, `email`, `password`.
+/// `/login`. Posts `csrf`, `request`, `device`, `email`, `password`.
 #[derive(Clone, Debug, Template)]
 #[template(path = "sign_in/sign_in.html")]
 pub struct SignIn {
@@ -14,6 +14,8 @@ pub struct SignIn {
     /// The waiting authorization request; empty when a person came of their own accord.
     pub request: String,
     pub app: Option<App>,
+    /// The code of the device that the person is about to connect; empty if there is none.
+    pub device: String,
     /// What was typed before, or the `login_hint`.
     pub email: String,
     pub problem: Option<Problem>,

@@ -15,3 +15,4 @@ pub mod process;
 pub mod provider;
 pub mod redis;
 pub mod servers;
+pub mod visitor;

@@ -16,6 +16,10 @@ pub const CHROMIUM: Server = Server { name: "Chromium", variable: "TESSERA_TEST_
 pub const NGINX: Server = Server { name: "nginx", variable: "TESSERA_TEST_NGINX" };
 /// The path of a Python that has what `tests/python/requirements.txt` names.
 pub const PYTHON: Server = Server { name: "Python", variable: "TESSERA_TEST_PYTHON" };
+/// The path of Node.js.
+pub const NODE: Server = Server { name: "Node.js", variable: "TESSERA_TEST_NODE" };
+/// The folder with what `tests/relying_parties/node/package-lock.json` names.
+pub const NODE_MODULES: Server = Server { name: "the packages for Node.js", variable: "TESSERA_TEST_NODE_MODULES" };
 
 /// The folder for pictures of pages.
 pub const ARTEFACTS: Server = Server { name: "the folder for artefacts", variable: "TESSERA_TEST_ARTEFACTS" };

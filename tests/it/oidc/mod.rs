@@ -3,9 +3,11 @@
 mod access_token;
 mod authorize;
 mod client_auth;
+mod client_secret_jwt;
 mod code;
 mod logout;
 mod metadata;
+mod readable_secret;
 mod refresh;
 mod revocation;
 mod revocation_feed;

@@ -97,15 +97,15 @@ on_both_engines! {
         assert_eq!(clients::find(&mut conn, "full").await.unwrap(), Some(full.clone()));
         write(&db.store, async |tx| {
             assert!(clients::update(tx, "bare", &full.metadata, full.origin, at(1)).await.unwrap());
-            assert!(clients::set_secret(tx, "bare", full.secret_hash.as_deref(), at(1)).await.unwrap());
+            assert!(clients::set_secret(tx, "bare", full.secret_hash.as_deref(), full.secret_jwe.as_deref(), at(1)).await.unwrap());
             assert!(clients::set_disabled(tx, "bare", full.disabled_at, at(1)).await.unwrap());
             assert!(clients::set_tokens_not_before(tx, "bare", i64::MAX, full.updated_at).await.unwrap());
             assert!(!clients::update(tx, "nobody", &full.metadata, full.origin, at(1)).await.unwrap());
         })
         .await;
         let mut conn = db.store.read().await.unwrap();
-        let Client { secret_jwe, registration_token_hash, last_used_at, .. } = bare;
-        let updated = Client { id: "bare".to_owned(), secret_jwe, registration_token_hash, last_used_at, ..full };
+        let Client { registration_token_hash, last_used_at, .. } = bare;
+        let updated = Client { id: "bare".to_owned(), registration_token_hash, last_used_at, ..full };
         assert_eq!(clients::find(&mut conn, "bare").await.unwrap(), Some(updated));
     }
 

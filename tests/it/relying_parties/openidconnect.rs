@@ -10,7 +10,6 @@ use openidconnect::{
     LogoutRequest, Nonce, OAuth2TokenResponse, PkceCodeChallenge, PostLogoutRedirectUrl, ProviderMetadataWithLogout, RedirectUrl,
     RequestTokenError, RevocationUrl, Scope, TokenResponse,
 };
-use reqwest::header::{LOCATION, ORIGIN};
 use tessera::model::client::AuthMethod;
 use tessera::model::{Algorithm, ClientMetadata, ScopeSet};
 use url::Url;
@@ -18,6 +17,7 @@ use url::Url;
 use crate::harness::engines::on_both_engines;
 use crate::harness::live::Live;
 use crate::harness::provider::{PASSWORD, REDIRECT_URI, TestClient, new_email};
+use crate::harness::visitor::{Visitor, parameter};
 
 const SIGNED_OUT: &str = "https://app.example/signed-out";
 
@@ -31,74 +31,6 @@ async fn http(request: HttpRequest) -> Result<HttpResponse, reqwest::Error> {
     (*response.status_mut(), *response.headers_mut()) = (answer.status(), answer.headers().clone());
     *response.body_mut() = answer.bytes().await?.to_vec();
     Ok(response)
-}
-
-/// A person's browser: it keeps cookies, and reads forms.
-struct Visitor {
-    http: reqwest::Client,
-    issuer: String,
-}
-
-/// What the browser shows, or where it is sent.
-struct Shown {
-    status: u16,
-    location: Option<Url>,
-    body: String,
-}
-
-impl Visitor {
-    fn new(issuer: &str) -> Self {
-        let http = reqwest::Client::builder().cookie_store(true).redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        Self { http, issuer: issuer.to_owned() }
-    }
-
-    async fn send(&self, request: reqwest::RequestBuilder) -> Shown {
-        let answer = request.send().await.unwrap();
-        let location = answer.headers().get(LOCATION).map(|location| answer.url().join(location.to_str().unwrap()).unwrap());
-        Shown { status: answer.status().as_u16(), location, body: answer.text().await.unwrap() }
-    }
-
-    /// Follows redirects within the provider; stops at a page, or at the first redirect that leads elsewhere.
-    async fn open(&self, url: Url) -> Shown {
-        self.go_on(self.send(self.http.get(url)).await).await
-    }
-
-    async fn go_on(&self, mut shown: Shown) -> Shown {
-        for _ in 0..10 {
-            match &shown.location {
-                Some(location) if location.as_str().starts_with(&self.issuer) => {
-                    shown = self.send(self.http.get(location.clone())).await;
-                }
-                _ => return shown,
-            }
-        }
-        panic!("the provider sends the browser round in circles");
-    }
-
-    /// Submits the page's only form, its hidden inputs with what the person entered.
-    async fn submit(&self, page: &Shown, entered: &[(&str, &str)]) -> Shown {
-        assert_eq!(page.status, 200, "{}", page.body);
-        let form = page.body.split("<form ").nth(1).unwrap_or_else(|| panic!("no form in {}", page.body));
-        let mut fields: Vec<(&str, &str)> = form
-            .split("<input ")
-            .skip(1)
-            .filter(|input| input.starts_with("type=\"hidden\""))
-            .map(|input| (attribute(input, "name"), attribute(input, "value")))
-            .collect();
-        fields.extend(entered);
-        let url = Url::parse(&self.issuer).unwrap().join(attribute(form, "action")).unwrap();
-        let request = self.http.post(url).header(ORIGIN, &self.issuer).form(&fields);
-        self.go_on(self.send(request).await).await
-    }
-}
-
-fn attribute<'t>(tag: &'t str, name: &str) -> &'t str {
-    let (_, rest) = tag.split_once(&format!("{name}=\"")).unwrap_or_else(|| panic!("no {name} in {tag}"));
-    rest.split('"').next().unwrap()
-}
-
-fn parameter(url: &Url, name: &str) -> Option<String> {
-    url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
 }
 
 on_both_engines! {
@@ -153,7 +85,7 @@ async fn sign_in_refresh_and_leave(issuer: &str, registered: &TestClient, alg: A
         .add_scopes(["email", "profile"].map(|scope| Scope::new(scope.to_owned())))
         .set_pkce_challenge(challenge)
         .url();
-    let visitor = Visitor::new(issuer);
+    let visitor = Visitor::new(issuer, &[]);
     let code = sign_in_by_hand(&visitor, url, &state, email).await;
 
     let tokens = client.exchange_code(code).unwrap().set_pkce_verifier(pkce_verifier).request_async(&http).await.unwrap();
@@ -215,7 +147,7 @@ async fn sign_in_by_hand(visitor: &Visitor, url: Url, state: &CsrfToken, email: 
     let location = back.location.unwrap_or_else(|| panic!("the browser goes back to the app: {}", back.body));
     assert!(location.as_str().starts_with(REDIRECT_URI), "{location}");
     assert_eq!(parameter(&location, "state").as_deref(), Some(state.secret().as_str()));
-    assert_eq!(parameter(&location, "iss").as_deref(), Some(visitor.issuer.as_str()));
+    assert_eq!(parameter(&location, "iss").as_deref(), Some(visitor.issuer()));
     AuthorizationCode::new(parameter(&location, "code").unwrap())
 }
 

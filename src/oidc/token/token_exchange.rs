@@ -1,8 +1,8 @@
 //! A service exchanges an access token that it was given for one with which it calls another service (RFC 8693): a narrower one, for the
 //! same person, which lives no longer.
 //!
-//! The new token falls with everything that refuses the old one. `sub` and `sid` are the same, so a session, a password or an account takes
-//! it along; for the `jti`, the client and the key of the old one, and for all of an actor's, it is stored what was had for what
+//! The new token falls with everything that refuses the old one. The person and `sid` are the same, so a session, a password or an account
+//! takes it along; for the `jti`, the client and the key of the old one, and for all of an actor's, it is stored what was had for what
 //! (`revocation::check_and_hold`). There is never a refresh token: the chain is only as long-lived as its first link.
 //!
 //! Not accepted as a subject: ID tokens (nobody's credential, and nothing revokes them), refresh tokens, tokens of other issuers, and
@@ -20,6 +20,7 @@ use crate::lifecycle::record;
 use crate::model::client::TokenExchange;
 use crate::model::{Actor, AuditKind, Client, ExchangedToken, Json, ScopeSet, access_token_audience};
 use crate::oidc::access_token::{self, AccessToken, Refusal};
+use crate::oidc::subject::user_of;
 use crate::oidc::{mint, status_list};
 use crate::revocation::{self, Verdict};
 use crate::store::{exchanged_tokens, status_lists};
@@ -65,8 +66,9 @@ pub(super) async fn grant(
     let scope = narrow_scope(client, &subject.scope, request.scope)?;
     let resource = check_target(client, &request.target, &scope)?;
     let authorized_at = Timestamp::from_seconds(subject.iat);
-    let (user, issued_at) =
-        subject::load(app, client, &subject.sub, authorized_at, received_at).await.map_err(as_refused_subject)?;
+    let user_id = user_of(&mut app.store.read().await?, &subject.sub).await?;
+    let (user, sub, issued_at) =
+        subject::load(app, client, &user_id, authorized_at, received_at).await.map_err(as_refused_subject)?;
 
     let exp = acting.iter().map(|acting| acting.exp).fold(subject.exp, i64::min);
     let expires_at = mint::access_token_expiry(app, client, issued_at).min(Timestamp::from_seconds(exp));
@@ -81,6 +83,7 @@ pub(super) async fn grant(
             client,
             subject: Some(mint::Subject {
                 user: &user,
+                sub: &sub,
                 sid: subject.sid.as_deref().unwrap_or_default(),
                 auth_time: Timestamp::from_seconds(
                     subject.claims.get("auth_time").and_then(Value::as_i64).unwrap_or(subject.iat),

@@ -2,7 +2,9 @@
 
 pub mod browser;
 pub mod calls;
+pub mod client_key;
 pub mod cluster;
+pub mod elsewhere;
 pub mod engines;
 pub mod gate;
 pub mod inflate;

@@ -3,12 +3,18 @@
 mod access_token;
 mod authorize;
 mod client_auth;
+mod client_keys;
 mod client_secret_jwt;
 mod code;
+pub mod device;
 mod logout;
 mod metadata;
+mod par;
+mod pairwise;
 mod readable_secret;
 mod refresh;
+mod request_objects;
+mod request_uri;
 mod revocation;
 mod revocation_feed;
 mod status_list;

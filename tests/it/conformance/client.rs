@@ -1,16 +1,13 @@
 //! A client of the suite's: how it is registered, and how it proves who it is.
 
-use std::sync::OnceLock;
-
 use axum::body::Body;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{Request, StatusCode};
 use josekit::jwk::Jwk;
-use josekit::jws::{JwsHeader, RS256};
-use josekit::jwt::{self, JwtPayload};
 use serde_json::{Value, json};
 use tessera::model::client::AuthMethod;
 
+use super::keys;
 use super::suite::Suite;
 use crate::harness::provider::{ISSUER, Provider, Response, TestClient, encode, random};
 
@@ -35,36 +32,24 @@ pub struct Client {
     pub redirect_uri: String,
     /// The registration response.
     pub registration: Value,
-    pub auth: &'static str,
+    /// `token_endpoint_auth_method`
+    pub auth: String,
+    /// What it signs with.
+    pub alg: String,
     pub key: Jwk,
     pub audience: AssertionAudience,
-}
-
-/// RSA keys take a tenth of a second each: the suite's clients share two.
-pub fn rsa_key(index: usize) -> Jwk {
-    static KEYS: [OnceLock<Jwk>; 2] = [OnceLock::new(), OnceLock::new()];
-    KEYS[index].get_or_init(|| Jwk::generate_rsa_key(2_048).unwrap()).clone()
-}
-
-/// The public half, with `kid` if it is to have one.
-pub fn public(key: &Jwk, kid: Option<&str>) -> Value {
-    let mut public = key.to_public_key().unwrap();
-    public.set_algorithm("RS256");
-    public.set_key_use("sig");
-    kid.into_iter().for_each(|kid| public.set_key_id(kid));
-    serde_json::to_value(public.as_ref()).unwrap()
 }
 
 impl Client {
     /// A form POST by which this client authenticates as it registered.
     pub fn request(&self, suite: &Suite, path: &str, form: &[(&str, &str)]) -> Request<Body> {
-        if self.auth == "private_key_jwt" {
+        if self.auth.ends_with("_jwt") {
             let assertion = self.assertion(suite);
             let form = [form, &[("client_assertion_type", ASSERTION_TYPE), ("client_assertion", &assertion)]].concat();
             let request = Request::post(path).header(CONTENT_TYPE, "application/x-www-form-urlencoded");
             return request.body(Body::from(encode(&form))).unwrap();
         }
-        let method: AuthMethod = serde_json::from_value(self.auth.into()).unwrap();
+        let method: AuthMethod = serde_json::from_value(self.auth.as_str().into()).unwrap();
         TestClient { id: self.id.clone(), secret: self.secret.clone(), method }.request(path, form)
     }
 
@@ -85,16 +70,14 @@ impl Client {
             "iat": now,
             "exp": now + 60,
         });
-        sign(&self.key, claims)
+        self.sign(&claims)
     }
-}
 
-/// A JWT, signed with RS256; the header has a `kid` if the key has one.
-pub fn sign(key: &Jwk, claims: Value) -> String {
-    let mut header = JwsHeader::new();
-    key.key_id().into_iter().for_each(|kid| header.set_key_id(kid));
-    let payload = JwtPayload::from_map(claims.as_object().unwrap().clone()).unwrap();
-    jwt::encode_with_signer(&payload, &header, &RS256.signer_from_jwk(key).unwrap()).unwrap()
+    /// A JWT that this client signs; the header has a `kid` if the key has one.
+    pub fn sign(&self, claims: &Value) -> String {
+        let header = self.key.key_id().map_or_else(|| json!({}), |kid| json!({ "kid": kid }));
+        keys::sign(&self.alg, &self.key, self.secret.as_deref(), header, claims)
+    }
 }
 
 /// Sends a registration request (RFC 7591 §3.1).

@@ -4,6 +4,6 @@ use super::plan;
 use super::suite::Variant;
 
 plan! {
-    Variant::CODE;
+    Variant::STATIC;
     oidcc_discovery_endpoint_verification
 }

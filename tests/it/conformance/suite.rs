@@ -17,6 +17,7 @@ use tessera::model::{Actor, User};
 
 use super::answer::{Answer, Outcome};
 use super::client::{self, AssertionAudience, Client, check_registration};
+use super::keys;
 use super::request::{AuthorizationRequest, ten_random};
 use super::tokens::SignIn;
 use crate::harness::engines::TestDatabase;
@@ -34,6 +35,8 @@ pub struct Variant {
     pub form_post: bool,
     pub client_auth: &'static str,
     pub registration: Registration,
+    /// Whether the operator switched them on.
+    pub legacy_response_types: bool,
 }
 
 /// How clients become known.
@@ -44,11 +47,26 @@ pub enum Registration {
 }
 
 impl Variant {
-    pub const CODE: Self =
-        Self { response_type: "code", form_post: false, client_auth: "client_secret_basic", registration: Registration::Static };
+    pub const CODE: Self = Self {
+        response_type: "code",
+        form_post: false,
+        client_auth: "client_secret_basic",
+        registration: Registration::Dynamic,
+        legacy_response_types: false,
+    };
+    /// The Config plan's: it registers nothing.
+    pub const STATIC: Self = Self { registration: Registration::Static, ..Self::CODE };
+    /// The Dynamic plan's: it does not name a response type, and `code` is the usual one. The provider must have the others too.
+    pub const DYNAMIC: Self = Self { client_auth: "private_key_jwt", legacy_response_types: true, ..Self::CODE };
+    pub const ID_TOKEN: Self = Self::legacy("id_token");
+    pub const ID_TOKEN_TOKEN: Self = Self::legacy("id_token token");
+    pub const CODE_ID_TOKEN: Self = Self::legacy("code id_token");
+    pub const CODE_TOKEN: Self = Self::legacy("code token");
+    pub const CODE_ID_TOKEN_TOKEN: Self = Self::legacy("code id_token token");
 
-    /// The Dynamic plan's: it does not name a response type, and `code` is the usual one.
-    pub const DYNAMIC: Self = Self { client_auth: "private_key_jwt", ..Self::CODE };
+    const fn legacy(response_type: &'static str) -> Self {
+        Self { response_type, legacy_response_types: true, ..Self::CODE }
+    }
 
     pub const fn by_form_post(self) -> Self {
         Self { form_post: true, ..self }
@@ -90,7 +108,7 @@ impl Suite {
     /// A provider as an operator sets it up for a run of the suite, after `change`.
     pub async fn configured(variant: Variant, change: impl FnOnce(&mut Config)) -> Self {
         let provider = Provider::configured(TestDatabase::sqlite().await, |config| {
-            config.oauth.legacy_response_types = variant.is_legacy();
+            config.oauth.legacy_response_types = variant.legacy_response_types;
             config.oauth.legacy_client_assertion_audience = true;
             config.outbound.allow_networks = vec!["127.0.0.0/8".parse().unwrap()];
             if variant.registration == Registration::Dynamic {
@@ -124,8 +142,9 @@ impl Suite {
             secret: registration["client_secret"].as_str().map(str::to_owned),
             redirect_uri: wanted["redirect_uris"][0].as_str().unwrap().to_owned(),
             registration,
-            auth: self.variant.client_auth,
-            key: client::rsa_key(0),
+            auth: wanted["token_endpoint_auth_method"].as_str().unwrap().to_owned(),
+            alg: signing_alg(&wanted).to_owned(),
+            key: keys::rsa(0),
             audience: AssertionAudience::TokenEndpoint,
         }
     }
@@ -138,7 +157,7 @@ impl Suite {
             "response_types": [self.variant.response_type],
             "grant_types": grant_types(&self.variant),
             "token_endpoint_auth_method": self.variant.client_auth,
-            "jwks": { "keys": [client::public(&client::rsa_key(0), None)] },
+            "jwks": keys::signing_set(&keys::rsa(0)),
             "contacts": ["certification@suite.example"],
         });
         for (name, value) in change.as_object().unwrap() {
@@ -266,6 +285,15 @@ impl Suite {
 fn grant_types(variant: &Variant) -> Vec<&'static str> {
     let code = variant.has("code").then_some("authorization_code");
     code.into_iter().chain(variant.is_legacy().then_some("implicit")).collect()
+}
+
+/// What a client with this metadata signs with.
+fn signing_alg(metadata: &Value) -> &str {
+    match (metadata["token_endpoint_auth_signing_alg"].as_str(), metadata["token_endpoint_auth_method"].as_str()) {
+        (Some(alg), _) => alg,
+        (None, Some("client_secret_jwt")) => "HS256",
+        _ => "RS256",
+    }
 }
 
 /// The strings of an array.

@@ -10,7 +10,7 @@ use super::request::AuthorizationRequest;
 use super::suite::Suite;
 use super::user_info::{self, Call};
 use crate::harness::person::Asked;
-use crate::harness::provider::Response;
+use crate::harness::provider::{Response, VERIFIER};
 
 /// What a flow yielded, all of it checked.
 #[derive(Debug)]
@@ -39,7 +39,8 @@ impl SignIn {
             assert!(expires_in.parse::<u32>().unwrap() > 0);
         }
         if let Some(code) = sign_in.answer.get("code") {
-            let response = redeem(suite, client, code, &[]).await;
+            let verifier = request.get("code_challenge").map(|_| ("code_verifier", VERIFIER));
+            let response = redeem(suite, client, code, verifier.as_slice()).await;
             sign_in.tokens = check_token_response(&response);
             let id_token = IdToken::check(suite, client, sign_in.tokens["id_token"].as_str().unwrap(), nonce);
             id_token.check_hash("c_hash", code, false);
@@ -83,6 +84,16 @@ impl SignIn {
     pub fn check_same_sign_in(&self, first: &Self) {
         assert_eq!(self.id_token().sub(), first.id_token().sub());
         assert_eq!(self.id_token().get("auth_time"), first.id_token().get("auth_time"));
+    }
+}
+
+/// RFC 7636 Appendix B: the challenge to `VERIFIER`, which a public client must send.
+pub fn with_challenge_if_public(client: &Client, request: AuthorizationRequest) -> AuthorizationRequest {
+    match client.auth.as_str() {
+        "none" => {
+            request.with("code_challenge", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM").with("code_challenge_method", "S256")
+        }
+        _ => request,
     }
 }
 

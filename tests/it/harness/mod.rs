@@ -17,4 +17,5 @@ pub mod process;
 pub mod provider;
 pub mod redis;
 pub mod servers;
+pub mod site;
 pub mod visitor;

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use serde_json::Value;
 use url::Url;
 
-use crate::conformance::suite::{Suite, fetch_keys, strings};
+use crate::conformance::suite::{Registration, Suite, fetch_keys, strings};
 use crate::harness::provider::ISSUER;
 
 /// The names of OpenID Connect Discovery 1.0, RFC 8414, RFC 9126, RFC 9207 and the logout specifications: what the suite knows.
@@ -97,6 +97,13 @@ pub async fn oidcc_discovery_endpoint_verification(suite: &mut Suite) {
         ("code_challenge_methods_supported", "S256"),
     ] {
         assert!(suite.supports(member, value), "{member} has no {value}");
+    }
+    if suite.variant.registration == Registration::Dynamic {
+        // OpenID Connect Core §15.2: what a Dynamic OpenID Provider must have.
+        assert!(
+            ["code", "id_token", "id_token token"].into_iter().all(|value| suite.supports("response_types_supported", value))
+        );
+        assert!(suite.supports("grant_types_supported", "implicit") && metadata.contains_key("registration_endpoint"));
     }
     if metadata.contains_key("request_object_signing_alg_values_supported") {
         assert!(suite.supports("request_object_signing_alg_values_supported", "RS256"));

@@ -2,10 +2,12 @@
 
 mod assertions;
 mod codes;
+mod dynamic;
 mod logout;
 mod metadata;
 mod parameters;
 mod refresh;
+mod request_objects;
 mod scopes;
 mod server;
 pub mod sessions;
@@ -13,10 +15,12 @@ mod userinfo;
 
 pub use assertions::*;
 pub use codes::*;
+pub use dynamic::*;
 pub use logout::*;
 pub use metadata::*;
 pub use parameters::*;
 pub use refresh::*;
+pub use request_objects::*;
 pub use scopes::*;
 pub use server::*;
 pub use sessions::*;

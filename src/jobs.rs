@@ -12,8 +12,8 @@ use crate::lifecycle;
 use crate::oidc::revocation_feed;
 use crate::revocation;
 use crate::store::{
-    StoreError, audit, authorization, clients, device_authorizations, exchanged_tokens, pushed_requests, registration, sessions,
-    status_lists, token_families,
+    StoreError, access_tokens, audit, authorization, clients, device_authorizations, exchanged_tokens, pushed_requests,
+    registration, sessions, status_lists, token_families,
 };
 
 /// Another process's change to the signing keys is seen within this time, and a rotation that is due happens.
@@ -87,11 +87,13 @@ pub async fn clean_up(app: &App) -> Result<(), StoreError> {
     pushed_requests::purge(&mut tx, now).await?;
     // A replica whose clock is behind accepts an assertion that has expired here.
     clients::purge_assertions(&mut tx, now.minus(ASSERTIONS_KEPT_FOR)).await?;
+    // Likewise.
+    exchanged_tokens::purge(&mut tx, now.minus(ASSERTIONS_KEPT_FOR)).await?;
     tx.commit().await?;
     let mut tx = app.store.begin().await?;
     authorization::purge_codes(&mut tx, before).await?;
+    access_tokens::purge(&mut tx, before).await?;
     device_authorizations::purge(&mut tx, before).await?;
-    exchanged_tokens::purge(&mut tx, before).await?;
     token_families::purge_tokens(&mut tx, before).await?;
     tx.commit().await?;
     let mut tx = app.store.begin().await?;

@@ -239,6 +239,11 @@ fn doubts(config: &Config, warnings: &mut Vec<String>) {
     );
     warn(!https && open, "the issuer is http on loopback, but listen is reachable from other machines");
     warn(
+        config.oauth.legacy_response_types,
+        "oauth.legacy_response_types is on: clients that registered for it have tokens straight from the authorization endpoint, where \
+         browser histories, logs and scripts can take them; RFC 9700 §2.1.2 says not to, and code with PKCE does the same safely",
+    );
+    warn(
         config.trusted_proxies.iter().any(|network| network.prefix_len() == 0),
         "trusted_proxies holds every address: anyone can then say which address they come from, and get around the limits",
     );

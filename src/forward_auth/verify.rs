@@ -37,11 +37,15 @@ async fn decide(state: &ForwardAuth, query: &str, headers: &HeaderMap) -> (&'sta
             return (outcome(denied), refuse(denied));
         }
     };
-    if let Some(lacks) = requirements.lacking(&token) {
+    if let Some(lacks) = requirements.lacking(&token, &state.verifier) {
         tracing::debug!(?lacks, query, client_id = token.client_id(), "refused");
         let challenge = [(WWW_AUTHENTICATE, requirements.challenge(lacks))];
-        let outcome = if lacks == Lacks::Scope { "scope" } else { "role" };
-        return (outcome, (StatusCode::FORBIDDEN, challenge).into_response());
+        let (outcome, status) = match lacks {
+            Lacks::Scope => ("scope", StatusCode::FORBIDDEN),
+            Lacks::Role => ("role", StatusCode::FORBIDDEN),
+            Lacks::StepUp => ("step_up", StatusCode::UNAUTHORIZED),
+        };
+        return (outcome, (status, challenge).into_response());
     }
     match identity::headers(&token) {
         Some(headers) => ("passed", (StatusCode::OK, headers).into_response()),

@@ -5,7 +5,7 @@ use crate::app::App;
 use crate::clock::Timestamp;
 use crate::model::{Actor, AuditKind, AuthorizationCode, Revocation, TokenFamily};
 use crate::revocation;
-use crate::store::{StoreError, Tx, authorization, grants, sessions, token_families};
+use crate::store::{StoreError, Tx, access_tokens, authorization, grants, sessions, token_families};
 
 /// Ends one family and every access token that came with it (RFC 7009 §2.1). Does nothing if it had ended.
 pub async fn revoke(app: &App, actor: &Actor, family: &TokenFamily) -> Result<(), StoreError> {
@@ -67,6 +67,10 @@ pub async fn end_replayed_code(app: &App, actor: &Actor, code: &AuthorizationCod
         // Which of the client's audiences it was for is not stored with the code: everybody hears of it.
         revocations.push(revocation::token(jti, expires_at, None));
     }
+    // A code of a hybrid response came with an access token (OpenID Connect Core §3.3.2.5).
+    for token in access_tokens::of_code(&mut tx, &code.code_hash).await? {
+        revocations.push(revocation::token(&token.jti, token.expires_at, None));
+    }
     record(
         &mut tx,
         actor,
@@ -93,8 +97,14 @@ pub async fn remove_app(app: &App, actor: &Actor, user_id: &str, client_id: &str
             revocations.extend(end(app, &mut tx, &family, now).await?);
         }
     }
-    for (jti, expires_at) in authorization::live_access_tokens(&mut tx, user_id, client_id, now).await? {
-        revocations.push(revocation::token(&jti, expires_at, None));
+    let mut others = authorization::live_access_tokens(&mut tx, user_id, client_id, now).await?;
+    let recorded = access_tokens::live_of_app(&mut tx, user_id, client_id, now).await?;
+    others.extend(recorded.into_iter().map(|token| (token.jti, token.expires_at)));
+    for (jti, expires_at) in others {
+        // Of some tokens there is more than one record.
+        if !revocations.iter().any(|known: &Revocation| known.id == jti) {
+            revocations.push(revocation::token(&jti, expires_at, None));
+        }
     }
     record(&mut tx, actor, AuditKind::ConsentRemoved, format!("user:{user_id}"), detail("client_id", client_id), now).await?;
     app.revocations.commit(tx, revocations).await

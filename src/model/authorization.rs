@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::response_type::ResponseType;
-use super::{Json, ScopeSet};
+use super::{ClaimsRequest, Json, ScopeSet};
 use crate::clock::Timestamp;
 
 /// An authorization request that waits for its person.
@@ -35,8 +35,23 @@ pub struct AuthorizationParameters {
     /// `sub` of the `id_token_hint`: nobody else may answer this request.
     pub hinted_subject: Option<String>,
     pub ui_locales: Option<String>,
+    /// Wished for: `acr_values`, and `acr` of `claims` where it is voluntary.
     pub acr_values: Vec<String>,
+    /// One of these or nothing: `acr` of `claims`, where it is essential (OpenID Connect Core §5.5.1.1). Empty when any will do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub essential_acr_values: Vec<String>,
+    /// `sub` of `claims`: nobody but these may answer this request (OpenID Connect Core §5.5.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claimed_subjects: Option<Vec<String>>,
+    #[serde(default, skip_serializing_if = "ClaimsRequest::is_empty")]
+    pub claims: ClaimsRequest,
+    /// The scope values that `claims` belong to: consent to a claim is consent to its scope value.
+    #[serde(default, skip_serializing_if = "ScopeSet::is_empty")]
+    pub claims_scope: ScopeSet,
     pub resource: Vec<String>,
+    /// Who allowed this very request while it waited, where an earlier consent does not count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consented_by: Option<String>,
 }
 
 /// How the response reaches the client.

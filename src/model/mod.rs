@@ -1,8 +1,10 @@
 //! The nouns, as plain data. No room of ours is imported here; `sqlx` appears only as derives on the columns' types,
 //! so that a row and its noun are one struct and cannot drift apart.
 
+pub mod access_token;
 pub mod audit;
 pub mod authorization;
+pub mod claims_request;
 pub mod client;
 pub mod client_crypto;
 pub mod device;
@@ -21,8 +23,10 @@ pub mod status_list;
 pub mod token_family;
 pub mod user;
 
+pub use access_token::AccessTokenRecord;
 pub use audit::{Actor, AuditEvent, AuditKind};
 pub use authorization::{AuthorizationCode, AuthorizationRequest, CodeRedemption, Grant};
+pub use claims_request::ClaimsRequest;
 pub use client::{Client, ClientMetadata};
 pub use device::{DeviceAuthorization, DeviceDecision, UserCode};
 pub use exchanged_token::ExchangedToken;

@@ -1,6 +1,6 @@
 //! One authorization on one device: the refresh tokens that descend from one authorization code.
 
-use super::{Json, ScopeSet};
+use super::{ClaimsRequest, Json, ScopeSet};
 use crate::clock::Timestamp;
 
 /// What all refresh tokens of a family share. It lives and dies as one (RFC 9700 §4.14.2).
@@ -17,6 +17,10 @@ pub struct TokenFamily {
     /// `offline_access` was granted: the family outlives the session, and its access tokens carry the family's id as `sid`.
     pub offline: bool,
     pub acr: Option<String>,
+    /// How the person signed in (RFC 8176).
+    pub amr: Json<Vec<String>>,
+    /// The claims that the authorization request named.
+    pub claims: Json<ClaimsRequest>,
     pub auth_time: Timestamp,
     /// When the person authorized it: compared with `password_changed_at`.
     pub created_at: Timestamp,

@@ -88,7 +88,7 @@ async fn refresh_token(app: &App, client: &Client, token: &str) -> Result<Option
     if !active {
         return Ok(None);
     }
-    let answer = json!({
+    let mut answer = json!({
         "active": true,
         "token_type": "refresh_token",
         "client_id": family.client_id,
@@ -97,6 +97,11 @@ async fn refresh_token(app: &App, client: &Client, token: &str) -> Result<Option
         "iat": token.created_at.seconds(),
         "exp": token.expires_at.seconds(),
         "iss": app.issuer.url,
+        // RFC 9470 §6.2
+        "auth_time": family.auth_time.seconds(),
     });
+    if let Some(acr) = &family.acr {
+        answer["acr"] = acr.as_str().into();
+    }
     Ok(answer.as_object().cloned())
 }

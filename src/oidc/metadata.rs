@@ -14,7 +14,8 @@ use crate::config::{Config, RegistrationMode, STANDARD_SCOPES};
 use crate::keyring;
 use crate::model::Algorithm;
 use crate::model::client::{ContentEncryption, GrantType, KeyManagement};
-use crate::oidc::{mint, registration};
+use crate::model::response_type::ResponseType;
+use crate::oidc::{authentication, claims, registration};
 
 /// Resource servers may keep the key set for ten minutes: `lifecycle::key::JWKS_MAX_AGE`.
 const CACHE: HeaderValue = HeaderValue::from_static("public, max-age=600");
@@ -55,43 +56,24 @@ pub async fn jwks(State(app): State<Arc<App>>, request: Request) -> Response {
 fn provider_metadata(config: &Config) -> Value {
     let issuer = config.issuer.trim_end_matches('/');
     let at = |path: &str| format!("{issuer}{path}");
+    let legacy = config.oauth.legacy_response_types;
     let scopes: Vec<&str> =
         STANDARD_SCOPES.iter().copied().chain(config.scopes.iter().map(|scope| scope.name.as_str())).collect();
-    let mut claims = vec![
-        "iss",
-        "sub",
-        "aud",
-        "exp",
-        "iat",
-        "auth_time",
-        "nonce",
-        "acr",
-        "amr",
-        "at_hash",
-        "sid",
-        "name",
-        "given_name",
-        "family_name",
-        "middle_name",
-        "nickname",
-        "preferred_username",
-        "profile",
-        "picture",
-        "website",
-        "gender",
-        "birthdate",
-        "zoneinfo",
-        "locale",
-        "updated_at",
-        "email",
-        "email_verified",
-        "phone_number",
-        "phone_number_verified",
-        "address",
-        "roles",
-        "groups",
-    ];
-    claims.extend(config.scopes.iter().flat_map(|scope| scope.claims.iter().map(String::as_str)));
+    let mut claims = vec!["iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash", "sid"];
+    claims.extend(legacy.then_some("c_hash"));
+    for (_, claim) in claims::known(config) {
+        // Two scope values may stand for the same claim.
+        if !claims.contains(&claim) {
+            claims.push(claim);
+        }
+    }
+    let mut response_types = vec![ResponseType::CODE.as_str()];
+    if legacy {
+        response_types.extend(ResponseType::LEGACY.map(ResponseType::as_str));
+    }
+    let mut grant_types = vec!["authorization_code", "refresh_token", "client_credentials"];
+    grant_types.extend([GrantType::DeviceCode.as_str(), GrantType::TokenExchange.as_str()]);
+    grant_types.extend(legacy.then_some("implicit"));
     let confidential_auth = ["client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt"];
     let client_auth: Vec<&str> = confidential_auth.into_iter().chain(["none"]).collect();
     let assertion_algs: Vec<&str> = keyring::ASSERTION_ALGS.into_iter().chain(["HS256"]).collect();
@@ -127,18 +109,12 @@ fn provider_metadata(config: &Config) -> Value {
         "scopes_supported": scopes,
         "claims_supported": claims,
         "claim_types_supported": ["normal"],
-        "response_types_supported": ["code"],
-        "response_modes_supported": ["query", "form_post"],
-        "grant_types_supported": [
-            "authorization_code",
-            "refresh_token",
-            "client_credentials",
-            GrantType::DeviceCode.as_str(),
-            GrantType::TokenExchange.as_str(),
-        ],
+        "response_types_supported": response_types,
+        "response_modes_supported": ["query", "fragment", "form_post"],
+        "grant_types_supported": grant_types,
         "code_challenge_methods_supported": ["S256"],
         "subject_types_supported": ["public", "pairwise"],
-        "acr_values_supported": [mint::ACR_PASSWORD],
+        "acr_values_supported": authentication::ACR_VALUES,
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "display_values_supported": ["page"],
         "ui_locales_supported": ["en"],
@@ -151,7 +127,7 @@ fn provider_metadata(config: &Config) -> Value {
         "introspection_endpoint_auth_methods_supported": confidential_auth,
         "introspection_endpoint_auth_signing_alg_values_supported": assertion_algs,
         "authorization_response_iss_parameter_supported": true,
-        "claims_parameter_supported": false,
+        "claims_parameter_supported": true,
     });
     if let (Value::Object(members), Value::Object(more)) = (&mut metadata, more) {
         members.extend(more);

@@ -19,8 +19,6 @@ use crate::revocation::wait_to_mint;
 pub const ACCESS_TOKEN_TYPE: &str = "at+jwt";
 /// `typ` of our ID tokens.
 pub const ID_TOKEN_TYPE: &str = "JWT";
-/// `acr` of a sign-in by password alone.
-pub const ACR_PASSWORD: &str = "urn:tessera:acr:password";
 
 /// A request waits no longer than this for a cut-off: the furthest that one is set, by a clock that may be ahead of ours.
 const LONGEST_WAIT: Duration = FURTHEST_CUT_OFF.saturating_add(CLOCKS_DIFFER);
@@ -175,7 +173,12 @@ pub struct IdToken<'a> {
     /// `sid` of the browser session: what the client logs out by.
     pub session_id: &'a str,
     pub nonce: Option<&'a str>,
-    pub access_token: &'a str,
+    /// What is issued with it: its hash is in the ID token.
+    pub access_token: Option<&'a str>,
+    /// Likewise, where the authorization endpoint issues both (OpenID Connect Core §3.3.2.11).
+    pub code: Option<&'a str>,
+    /// What it says of the person beside `sub`: `claims::for_id_token`.
+    pub claims: Map<String, Value>,
     pub issued_at: Timestamp,
 }
 
@@ -193,8 +196,13 @@ struct IdTokenClaims<'a> {
     acr: Option<&'a str>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     amr: &'a [String],
-    at_hash: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at_hash: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    c_hash: Option<String>,
     sid: &'a str,
+    #[serde(flatten)]
+    about_user: &'a Map<String, Value>,
 }
 
 /// Signs an ID token, and encrypts it if the client registered that.
@@ -216,8 +224,10 @@ pub async fn id_token(app: &App, token: &IdToken<'_>) -> Result<String, OAuthErr
         nonce: token.nonce,
         acr: token.subject.acr,
         amr: token.amr,
-        at_hash: keyring::token_hash(alg, token.access_token),
+        at_hash: token.access_token.map(|access_token| keyring::token_hash(alg, access_token)),
+        c_hash: token.code.map(|code| keyring::token_hash(alg, code)),
         sid: token.session_id,
+        about_user: &token.claims,
     };
     let signed = app.keyring.current().sign(alg, ID_TOKEN_TYPE, &claims)?;
     let Some(alg) = metadata.id_token_encrypted_response_alg else { return Ok(signed) };

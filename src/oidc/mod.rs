@@ -2,8 +2,10 @@
 //! effect.
 
 pub mod access_token;
+pub mod authentication;
 pub mod authorize;
 pub mod claims;
+pub mod claims_request;
 pub mod client_auth;
 pub mod client_document;
 pub mod client_keys;

@@ -18,7 +18,7 @@ use crate::keyring::Content;
 use crate::model::Client;
 use crate::oidc::access_token::{self, Refusal};
 use crate::oidc::{claims, encryption, subject};
-use crate::store::users;
+use crate::store::{access_tokens, users};
 
 /// `typ` of signed userinfo. Other than an ID token it has no `exp`, by which `mint::read_id_token` tells them apart.
 const USERINFO_TYPE: &str = "JWT";
@@ -48,7 +48,9 @@ pub async fn handle(
     let user_id = subject::user_of(&mut conn, &token.sub).await?;
     let user = users::find(&mut conn, &user_id).await?;
     let user = user.filter(|user| user.disabled_at.is_none()).ok_or_else(|| invalid_token("the account is gone or disabled"))?;
-    let mut claims = claims::for_userinfo(&app.config, &user, &token.scope);
+    // What was asked for by name (OpenID Connect Core §5.5) is kept here: the token goes to resource servers too.
+    let requested = access_tokens::find(&mut conn, &token.jti).await?.map(|token| token.claims.0).unwrap_or_default();
+    let mut claims = claims::for_userinfo(&app.config, &user, &token.scope, &requested);
     // That of the ID token which came with it (OpenID Connect Core §5.3.2).
     claims.insert("sub".to_owned(), token.sub.as_str().into());
     drop(conn);

@@ -16,7 +16,7 @@ use crate::error::{ErrorCode, OAuthError, PageError};
 use crate::lifecycle;
 use crate::model::{ScopeSet, User};
 use crate::oidc::authorize::{self, Decision};
-use crate::store::{StoreError, grants};
+use crate::store::{StoreError, authorization, grants};
 
 /// `GET /consent`
 pub async fn get(State(app): State<Arc<App>>, visit: Visit) -> Result<Response, PageError> {
@@ -31,7 +31,8 @@ pub async fn get(State(app): State<Arc<App>>, visit: Visit) -> Result<Response, 
         person: Person::of(user),
         returns_to: place_words(waiting.stored.redirect_uri()),
         scopes: scope_lines(&scope, user, &app.config.scopes),
-        asks_again: before.is_some(),
+        asks_again: before.is_some() && waiting.stored.remembers_consent(),
+        is_remembered: waiting.stored.remembers_consent(),
     };
     Ok(visit.page(&app, &view))
 }
@@ -39,11 +40,11 @@ pub async fn get(State(app): State<Arc<App>>, visit: Visit) -> Result<Response, 
 /// `POST /consent`. Neither "allow" nor "deny" asks again: an empty form skips nothing.
 pub async fn post(State(app): State<Arc<App>>, visit: Visit, body: Bytes) -> Result<Response, PageError> {
     let form = Form::check(&app, &visit, &body)?;
-    let waiting = Waiting::find(&app, Some(form.text("request"))).await?;
+    let mut waiting = Waiting::find(&app, Some(form.text("request"))).await?;
     let Some((user, scope)) = asked(&app, &visit, &waiting).await? else { return Ok(waiting.go_on(&app)) };
     match form.text("decision") {
         "allow" => {
-            allow(&app, &visit, user, &waiting, &scope).await?;
+            allow(&app, &visit, user, &mut waiting, &scope).await?;
             Ok(waiting.go_on(&app))
         }
         "deny" => {
@@ -64,8 +65,10 @@ async fn asked<'a>(app: &App, visit: &'a Visit, waiting: &Waiting) -> Result<Opt
     }
 }
 
-async fn allow(app: &App, visit: &Visit, user: &User, waiting: &Waiting, scope: &ScopeSet) -> Result<(), StoreError> {
+async fn allow(app: &App, visit: &Visit, user: &User, waiting: &mut Waiting, scope: &ScopeSet) -> Result<(), StoreError> {
+    waiting.stored.request.parameters.consented_by = Some(user.id.clone());
     let mut tx = app.store.begin().await?;
+    authorization::update_request(&mut tx, &waiting.stored.request).await?;
     lifecycle::consent::allow(&mut tx, &visit.actor, &user.id, &waiting.stored.client.id, scope, app.now()).await?;
     tx.commit().await
 }

@@ -45,7 +45,7 @@ pub async fn get(State(app): State<Arc<App>>, visit: Visit) -> Result<Response, 
     if !matches!(waiting.decide(&app, visit.signed_in.as_ref()).await?, Decision::SignIn) {
         return Ok(waiting.go_on(&app));
     }
-    Ok(match person_to_ask_again(&visit, &waiting) {
+    Ok(match person_to_ask_again(&app, &visit, &waiting)? {
         Some(user) => again_page(&app, &visit, &waiting, user, None),
         None => sign_in_page(&app, &visit, Some(&waiting), None, hinted_email(&waiting), None),
     })
@@ -58,8 +58,11 @@ pub async fn post(State(app): State<Arc<App>>, visit: Visit, body: Bytes) -> Res
         "" => None,
         name => Some(Waiting::find(&app, Some(name)).await?),
     };
+    let again = match waiting.as_ref().filter(|_| form.has("again")) {
+        Some(waiting) => person_to_ask_again(&app, &visit, waiting)?,
+        None => None,
+    };
     let device = UserCode::parse(form.text("device"));
-    let again = waiting.as_ref().filter(|_| form.has("again")).and_then(|waiting| person_to_ask_again(&visit, waiting));
     let (email, wrong) = match again {
         Some(user) => (user.email.as_str(), Problem::wrong_password()),
         None => (form.text("email"), Problem::wrong_email_or_password()),
@@ -132,10 +135,9 @@ pub async fn account_selected(State(app): State<Arc<App>>, visit: Visit, body: B
 }
 
 /// The signed-in person, unless the app expects somebody else.
-fn person_to_ask_again<'a>(visit: &'a Visit, waiting: &Waiting) -> Option<&'a User> {
-    let user = &visit.signed_in.as_ref()?.user;
-    let expected = waiting.stored.request.parameters.hinted_subject.as_ref();
-    expected.is_none_or(|subject| *subject == user.id).then_some(user)
+fn person_to_ask_again<'a>(app: &App, visit: &'a Visit, waiting: &Waiting) -> Result<Option<&'a User>, PageError> {
+    let Some(signed_in) = &visit.signed_in else { return Ok(None) };
+    Ok(waiting.stored.expects(app, &signed_in.user)?.then_some(&signed_in.user))
 }
 
 /// `login_hint` (OpenID Connect Core §3.1.2.1), if it can be an e-mail address.

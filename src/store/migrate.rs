@@ -22,6 +22,7 @@ macro_rules! migrations {
                 (7, "device", include_str!(concat!("../../migrations/", $folder, "/0007_device.sql"))),
                 (8, "registration_tokens", include_str!(concat!("../../migrations/", $folder, "/0008_registration_tokens.sql"))),
                 (9, "pushed_requests", include_str!(concat!("../../migrations/", $folder, "/0009_pushed_requests.sql"))),
+                (10, "responses", include_str!(concat!("../../migrations/", $folder, "/0010_responses.sql"))),
             ])
         })
     };

@@ -7,6 +7,7 @@ mod engine;
 pub mod migrate;
 mod rows;
 
+pub mod access_tokens;
 pub mod audit;
 pub mod authorization;
 pub mod clients;
@@ -30,6 +31,7 @@ pub use engine::{Conn, Store, StoreError, Tx};
 /// Every SQL text of this room, for the test that prepares each on both engines.
 pub fn statements() -> impl Iterator<Item = &'static str> {
     [
+        access_tokens::STATEMENTS,
         audit::STATEMENTS,
         authorization::STATEMENTS,
         clients::STATEMENTS,

@@ -14,9 +14,9 @@ use sqlx::{Database, Decode, Encode, FromRow, Row, Type};
 use crate::clock::Timestamp;
 use crate::model::client::ClientOrigin;
 use crate::model::{
-    Algorithm, AuditEvent, AuditKind, AuthorizationCode, AuthorizationRequest, Client, DeviceAuthorization, DeviceDecision,
-    ExchangedToken, Grant, Json, KeyState, RefreshToken, RegistrationToken, Revocation, RevocationKind, Session, SigningKey,
-    StatusList, TokenFamily, User,
+    AccessTokenRecord, Algorithm, AuditEvent, AuditKind, AuthorizationCode, AuthorizationRequest, Client, DeviceAuthorization,
+    DeviceDecision, ExchangedToken, Grant, Json, KeyState, RefreshToken, RegistrationToken, Revocation, RevocationKind, Session,
+    SigningKey, StatusList, TokenFamily, User,
 };
 
 type BoxError = Box<dyn StdError + Send + Sync>;
@@ -156,6 +156,7 @@ rows! {
         code_hash, client_id, user_id, session_id, parameters, scope, auth_time, amr, created_at, expires_at, redeemed_at,
         family_id, access_token_jti, access_token_expires_at,
     }
+    AccessTokenRecord { jti, user_id, client_id, code_hash, claims, expires_at }
     DeviceAuthorization {
         device_code_hash, user_code, client_id, scope, resource, ip, created_at, expires_at, poll_interval, polled_at, decision,
         decided_at,
@@ -163,8 +164,8 @@ rows! {
     ExchangedToken { jti, audience, expires_at, source_jti, source_sid, source_sub, source_client_id, source_kid }
     Grant { user_id, client_id, scope, created_at, updated_at }
     TokenFamily {
-        id, client_id, user_id, session_id, scope, resource, offline, acr, auth_time, created_at, last_used_at, expires_at,
-        revoked_at,
+        id, client_id, user_id, session_id, scope, resource, offline, acr, amr, claims, auth_time, created_at, last_used_at,
+        expires_at, revoked_at,
     }
     RefreshToken {
         token_hash, family_id, created_at, expires_at, rotated_at, access_token_jti, access_token_expires_at, status_list,

@@ -7,7 +7,7 @@ use crate::model::{RefreshToken, TokenFamily};
 
 macro_rules! family_columns {
     () => {
-        "id, client_id, user_id, session_id, scope, resource, offline, acr, auth_time, created_at, last_used_at, expires_at, revoked_at"
+        "id, client_id, user_id, session_id, scope, resource, offline, acr, amr, claims, auth_time, created_at, last_used_at, expires_at, revoked_at"
     };
 }
 
@@ -20,7 +20,7 @@ macro_rules! token_columns {
 const INSERT: &str = concat!(
     "INSERT INTO token_families (",
     family_columns!(),
-    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
+    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
 );
 const FIND: &str = concat!("SELECT ", family_columns!(), " FROM token_families WHERE id = $1");
 const LIVE_OF_USER: &str =
@@ -65,6 +65,8 @@ pub async fn insert(tx: &mut Tx, family: &TokenFamily) -> Result<(), StoreError>
         &family.resource,
         family.offline,
         &family.acr,
+        &family.amr,
+        &family.claims,
         family.auth_time,
         family.created_at,
         family.last_used_at,

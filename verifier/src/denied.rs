@@ -4,6 +4,7 @@ use http::header::{AUTHORIZATION, CACHE_CONTROL, HeaderMap, RETRY_AFTER, WWW_AUT
 use http::{HeaderValue, Response, StatusCode};
 
 use crate::refused::Refused;
+use crate::step_up::StepUp;
 
 /// Seconds after which a client may try again when the fault is not the token's.
 const RETRY_SECONDS: u16 = 1;
@@ -27,6 +28,9 @@ pub enum Denied {
     /// The user lacks this role: 403.
     #[error("role `{0}` is required")]
     Role(&'static str),
+    /// The user must sign in again, or in another way: 401 (RFC 9470 §3).
+    #[error("another sign-in is required")]
+    StepUp(StepUp<'static>),
 }
 
 impl Denied {
@@ -34,7 +38,7 @@ impl Denied {
     pub fn status(self) -> StatusCode {
         match self {
             Self::Token(refused) if refused.is_temporary() => StatusCode::SERVICE_UNAVAILABLE,
-            Self::NoToken | Self::Token(_) => StatusCode::UNAUTHORIZED,
+            Self::NoToken | Self::Token(_) | Self::StepUp(_) => StatusCode::UNAUTHORIZED,
             Self::Malformed => StatusCode::BAD_REQUEST,
             Self::Scope(_) | Self::Role(_) => StatusCode::FORBIDDEN,
         }
@@ -45,6 +49,7 @@ impl Denied {
         let (error, scope) = match self {
             Self::NoToken => return Some("Bearer realm=\"api\"".to_owned()),
             Self::Token(refused) if refused.is_temporary() => return None,
+            Self::StepUp(step_up) => return Some(step_up.www_authenticate()),
             Self::Token(_) => ("invalid_token", ""),
             Self::Malformed => ("invalid_request", ""),
             Self::Role(_) => ("insufficient_scope", ""),
@@ -74,7 +79,7 @@ impl Denied {
 }
 
 /// What RFC 6750 §3 allows in `error_description` and `scope`.
-fn quotable(text: &str) -> String {
+pub(crate) fn quotable(text: &str) -> String {
     text.chars().filter(|letter| matches!(letter, ' '..='~') && !matches!(letter, '"' | '\\')).collect()
 }
 
@@ -114,6 +119,15 @@ mod tests {
                 Some(
                     "Bearer realm=\"api\", error=\"insufficient_scope\", error_description=\"scope `a:b` is required\", scope=\"a:b\"",
                 ),
+            ),
+            (
+                Denied::StepUp(StepUp { max_age: Some(300), acr_values: &["urn:a", "urn:b\""] }),
+                401,
+                Some(concat!(
+                    "Bearer realm=\"api\", error=\"insufficient_user_authentication\", ",
+                    "error_description=\"the user must sign in again, or in another way\", ",
+                    "acr_values=\"urn:a urn:b\", max_age=\"300\""
+                )),
             ),
         ];
         for (denied, status, challenge) in cases {

@@ -9,6 +9,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::denied::{Denied, bearer_token};
+use crate::step_up::StepUp;
 use crate::token::Token;
 use crate::verifier::Verifier;
 
@@ -27,18 +28,27 @@ pub enum WhenStale {
 pub struct RequireToken {
     verifier: Verifier,
     when_stale: WhenStale,
+    step_up: StepUp<'static>,
 }
 
 impl RequireToken {
     /// A layer that refuses everything while the feed is not fresh.
     pub fn new(verifier: Verifier) -> Self {
-        Self { verifier, when_stale: WhenStale::default() }
+        Self { verifier, when_stale: WhenStale::default(), step_up: StepUp::default() }
     }
 
     /// Another policy for the routes behind this layer.
     #[must_use]
     pub fn when_stale(mut self, policy: WhenStale) -> Self {
         self.when_stale = policy;
+        self
+    }
+
+    /// What the routes behind this layer ask of the user's sign-in: `StepUp { max_age: Some(300), ..StepUp::default() }`. A token that
+    /// does not meet it is good, but not good enough: the answer tells the app what to ask the provider for (RFC 9470).
+    #[must_use]
+    pub fn step_up(mut self, required: StepUp<'static>) -> Self {
+        self.step_up = required;
         self
     }
 
@@ -49,10 +59,11 @@ impl RequireToken {
     /// What to answer instead.
     pub async fn check(&self, headers: &http::HeaderMap) -> Result<Token, Denied> {
         let token = bearer_token(headers)?;
-        Ok(match self.when_stale {
+        let token = match self.when_stale {
             WhenStale::Refuse => self.verifier.verify_or_fetch_keys(token).await?,
             WhenStale::Introspect => self.verifier.verify_or_introspect(token).await?,
-        })
+        };
+        if self.verifier.meets(&token, &self.step_up) { Ok(token) } else { Err(Denied::StepUp(self.step_up)) }
     }
 }
 

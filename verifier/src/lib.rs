@@ -28,6 +28,7 @@ mod refused;
 mod shared;
 mod sse;
 mod state;
+mod step_up;
 mod token;
 mod verifier;
 
@@ -44,5 +45,6 @@ pub use receiver::{Dropped, MAX_MESSAGE_LENGTH, MAX_SILENCE, Outcome, Receiver};
 pub use refused::Refused;
 pub use sse::{Event, EventStream, NotEvents};
 pub use state::Now;
+pub use step_up::StepUp;
 pub use token::{MAX_LEEWAY, MAX_TOKEN_LENGTH, Token, TokenRules, check_token};
 pub use verifier::{Status, Verifier};

@@ -10,6 +10,7 @@ use crate::feed;
 use crate::index::Kind;
 use crate::refused::Refused;
 use crate::shared::{Allowance, Shared};
+use crate::step_up::StepUp;
 use crate::token::{self, Token};
 
 /// Verifies access tokens, and knows which were revoked. Cheap to clone; all clones are one. With the last of them its connection to the
@@ -146,11 +147,9 @@ impl Verifier {
     }
 
     fn check(&self, token: &str) -> Result<Checked, Refused> {
-        let Shared { rules, state, clock, follows_feed, .. } = &*self.0.shared;
+        let Shared { rules, state, follows_feed, .. } = &*self.0.shared;
         // Freshness before the look-up: what arrives in between can only refuse more.
-        let now = clock.monotonic();
-        let fresh = *follows_feed && state.freshness.is_fresh(now, self.0.shared.max_staleness);
-        let time = if fresh { state.freshness.provider_time(now) } else { clock.unix() };
+        let (fresh, time) = self.time();
         let jws = token::parse(token)?;
         if state.index.refuses(Kind::Kid, &jws.header.kid, 0) {
             return Err(Refused::Revoked(Kind::Kid));
@@ -163,6 +162,22 @@ impl Verifier {
         match state.refuses(&token, rules.leeway) {
             Some(refused) => Err(refused),
             None => Ok(Checked { token, fresh: fresh || !follows_feed }),
+        }
+    }
+
+    /// Whether the user of this token signed in as `required` asks: by the provider's time, or by this machine's while that is not known.
+    /// Clocks may differ by the leeway.
+    pub fn meets(&self, token: &Token, required: &StepUp<'_>) -> bool {
+        required.is_met(token, self.time().1, self.0.shared.rules.leeway.min(token::MAX_LEEWAY))
+    }
+
+    /// Whether the feed is fresh, and the time since 1970: the provider's if it is.
+    fn time(&self) -> (bool, Duration) {
+        let Shared { state, clock, follows_feed, max_staleness, .. } = &*self.0.shared;
+        let now = clock.monotonic();
+        match *follows_feed && state.freshness.is_fresh(now, *max_staleness) {
+            true => (true, state.freshness.provider_time(now)),
+            false => (false, clock.unix()),
         }
     }
 

@@ -3,12 +3,14 @@
 
 mod decide;
 mod effective;
+mod front_channel;
 mod issue;
 pub mod par;
 mod receive;
 mod request;
 pub mod request_object;
 mod request_uri;
+mod response_type;
 mod return_address;
 
 use std::net::IpAddr;
@@ -27,12 +29,14 @@ use crate::http::RetryAfter;
 use crate::http::client_ip::rate_limit_key;
 use crate::http::params::{self, Params};
 use crate::http::rate_limit::Key;
-use crate::model::{AuthorizationRequest, Client, Secret};
+use crate::model::{AuthorizationRequest, Client, Secret, User};
 use crate::oidc::session::SignedIn;
+use crate::oidc::subject;
 use crate::oidc::token::Peer;
 use crate::store::{authorization, grants};
 
-use issue::issue;
+use decide::Present;
+use issue::Answer;
 use receive::{Received, find_client, receive};
 
 pub use decide::Decision;
@@ -48,6 +52,8 @@ pub async fn get(
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Result<Response, PageError> {
+    // Before anything is read: see `token::subject::load`.
+    let received_at = app.now();
     let Received { client, address, checked } =
         receive(&app, ip_of(&app, &headers, peer), query.unwrap_or_default().as_bytes()).await?;
     let request = match checked {
@@ -55,10 +61,11 @@ pub async fn get(
         Err(error) => return Ok(address.send_error(&error)),
     };
     let signed_in = SignedIn::from_headers(&app, &headers).await?;
+    let answer = Answer { stored_as: None, request: &request, client: &client, address: &address, received_at };
     match decide_now(&app, &request, &client, signed_in.as_ref()).await? {
-        Decision::Refuse(error) => Ok(address.send_error(&error)),
+        Decision::Refuse(error) => answer.refuse(&app, &error).await,
         Decision::Issue(scope) => match signed_in {
-            Some(signed_in) => issue(&app, None, &request, &address, &signed_in, scope).await,
+            Some(signed_in) => answer.issue(&app, &signed_in, scope).await,
             None => Err(PageError::internal("a code was to be issued to nobody")),
         },
         question => match limit_waiting(&app, &headers, peer).await {
@@ -83,15 +90,18 @@ pub async fn post(State(app): State<Arc<App>>, peer: Peer, headers: HeaderMap, b
 
 /// `GET /authorize/resume?request=…`: a stored request goes on, after sign-in or consent.
 pub async fn resume(State(app): State<Arc<App>>, headers: HeaderMap, RawQuery(query): RawQuery) -> Result<Response, PageError> {
+    let received_at = app.now();
     let query = query.unwrap_or_default();
     let params = Params::parse(query.as_bytes()).map_err(|error| PageError::expired().because(error.to_string()))?;
     let id = Secret::new(params.get("request").ok_or_else(PageError::expired)?);
     let stored = find(&app, &id).await?;
     let signed_in = SignedIn::from_headers(&app, &headers).await?;
-    match decide_now(&app, &stored.request, &stored.client, signed_in.as_ref()).await? {
-        Decision::Refuse(error) => refuse(&app, &stored, &error).await,
+    let Stored { request, client, address } = &stored;
+    let answer = Answer { stored_as: Some(&id), request, client, address, received_at };
+    match decide_now(&app, request, client, signed_in.as_ref()).await? {
+        Decision::Refuse(error) => answer.refuse(&app, &error).await,
         Decision::Issue(scope) => match signed_in {
-            Some(signed_in) => issue(&app, Some(&id), &stored.request, &stored.address, &signed_in, scope).await,
+            Some(signed_in) => answer.issue(&app, &signed_in, scope).await,
             None => Err(PageError::internal("a code was to be issued to nobody")),
         },
         question => Ok(ask(&app, question, &id)),
@@ -109,6 +119,16 @@ impl Stored {
     /// Where the browser will be sent: for the consent page to name.
     pub fn redirect_uri(&self) -> &str {
         self.address.uri()
+    }
+
+    /// Whether a consent to it holds for the next request too.
+    pub fn remembers_consent(&self) -> bool {
+        decide::remembers_consent(&self.request, &self.client)
+    }
+
+    /// Whether this person may answer it: the app may have named somebody else.
+    pub fn expects(&self, app: &App, user: &User) -> Result<bool, PageError> {
+        Ok(decide::is_expected(&self.request, &sub_for(app, &self.client, user)?))
     }
 }
 
@@ -158,11 +178,21 @@ async fn decide_now(
     client: &Client,
     signed_in: Option<&SignedIn>,
 ) -> Result<Decision, PageError> {
-    let grant = match signed_in {
-        Some(SignedIn { user, .. }) => grants::find(&mut app.store.read().await?, &user.id, &client.id).await?,
-        None => None,
+    // The request may have waited while the operator switched its response type off.
+    if let Err(error) = response_type::check_allowed(&app.config, client, request.parameters.response_type) {
+        return Ok(Decision::Refuse(error));
+    }
+    let Some(SignedIn { session, user }) = signed_in else {
+        return Ok(decide::decide(request, client, None, None, app.now()));
     };
-    Ok(decide::decide(request, client, signed_in.map(|signed_in| &signed_in.session), grant.as_ref(), app.now()))
+    let grant = grants::find(&mut app.store.read().await?, &user.id, &client.id).await?;
+    let sub = sub_for(app, client, user)?;
+    Ok(decide::decide(request, client, Some(Present { session, sub: &sub }), grant.as_ref(), app.now()))
+}
+
+/// By what `sub` the client knows this person.
+fn sub_for(app: &App, client: &Client, user: &User) -> Result<String, PageError> {
+    subject::for_client(app, client, &user.id).map_err(|error| PageError::internal(error.detail.unwrap_or_default()))
 }
 
 /// Anybody may send requests that wait, and each takes room in the database: so many from one address, and no more.

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use axum::http::StatusCode;
 
 use super::effective::{Arrival, effective};
+use super::response_type::response_mode;
 use super::{REQUEST_LIFETIME, ReturnAddress, par, request};
 use crate::app::App;
 use crate::error::{ErrorCode, OAuthError, PageError};
 use crate::http::params::Params;
-use crate::model::authorization::{AuthorizationParameters, ResponseMode};
+use crate::model::authorization::AuthorizationParameters;
 use crate::model::{AuthorizationRequest, Client, Json, Secret};
 use crate::oidc::client_document;
 
@@ -87,16 +88,10 @@ pub(super) fn return_address(
     client: &Client,
     params: &Params<'_>,
 ) -> Result<(ReturnAddress, Option<OAuthError>), PageError> {
-    let (mode, mode_error) = match params.get("response_mode") {
-        None | Some("query") => (ResponseMode::Query, None),
-        Some("form_post") => (ResponseMode::FormPost, None),
-        Some(_) => {
-            (ResponseMode::Query, Some(OAuthError::new(ErrorCode::InvalidRequest, "response_mode must be query or form_post.")))
-        }
-    };
+    let (mode, mode_checked) = response_mode(params.get("response_type"), params.get("response_mode"));
     let state = params.get("state").map(str::to_owned);
     let address = ReturnAddress::check(client, params.get("redirect_uri"), mode, state, &app.issuer.url)?;
-    Ok((address, mode_error))
+    Ok((address, mode_checked.err()))
 }
 
 /// The client of a request that came before, unless it is switched off.

@@ -65,9 +65,9 @@ impl ReturnAddress {
         self.state.as_deref()
     }
 
-    /// The successful response (RFC 6749 §4.1.2).
-    pub fn send_code(&self, code: &str) -> Response {
-        self.send(vec![("code", code.to_owned())])
+    /// The successful response (RFC 6749 §4.1.2, OpenID Connect Core §3.2.2.5, §3.3.2.5).
+    pub fn send_success(&self, fields: Vec<(&'static str, String)>) -> Response {
+        self.send(fields)
     }
 
     /// The error response (RFC 6749 §4.1.2.1, OpenID Connect Core §3.1.2.6).

@@ -18,7 +18,7 @@ use crate::model::client::GrantType;
 use crate::model::secret::new_id;
 use crate::model::{Actor, AuthorizationCode, Client, CodeRedemption, Json, RefreshToken, Secret, TokenFamily};
 use crate::oidc::mint::{self, AccessToken, IdToken, Subject};
-use crate::oidc::status_list;
+use crate::oidc::{authentication, claims, status_list};
 use crate::store::{authorization, sessions, status_lists, token_families};
 
 pub(super) async fn grant(
@@ -56,7 +56,7 @@ pub(super) async fn redeem(
 
     let family = client.may_use(GrantType::RefreshToken).then(|| new_family(app, client, code, &resource, issued_at));
     let sid = family.as_ref().map_or(code.session_id.as_str(), TokenFamily::access_token_sid);
-    let acr = acr_of(code);
+    let acr = authentication::acr_of(&code.amr);
     let jti = new_jti();
     let expires_at = mint::access_token_expiry(app, client, issued_at);
     let about = |sid| Subject { user: &user, sub: &sub, sid, auth_time: code.auth_time, acr };
@@ -86,7 +86,9 @@ pub(super) async fn redeem(
                     amr: &code.amr,
                     session_id: &code.session_id,
                     nonce: code.parameters.nonce.as_deref(),
-                    access_token: &minted.token,
+                    access_token: Some(&minted.token),
+                    code: None,
+                    claims: claims::for_id_token(&app.config, &user, None, &code.parameters.claims),
                     issued_at,
                 },
             )
@@ -112,6 +114,7 @@ pub(super) async fn redeem(
     if let Some(entry) = &minted.status_entry {
         status_lists::insert_entry(&mut tx, entry).await?;
     }
+    super::record_claims(&mut tx, client, &code.user_id, &code.parameters.claims, &jti, expires_at).await?;
     if let (Some(family), Some(token)) = (&family, &refresh_token) {
         token_families::insert(&mut tx, family).await?;
         let row = RefreshToken {
@@ -200,10 +203,6 @@ fn check_resource(client: &Client, code: &AuthorizationCode, params: &Params<'_>
     super::refresh_token::narrow(&authorized, params)
 }
 
-fn acr_of(code: &AuthorizationCode) -> Option<&'static str> {
-    code.amr.iter().any(|method| method == "pwd").then_some(mint::ACR_PASSWORD)
-}
-
 fn new_family(app: &App, client: &Client, code: &AuthorizationCode, resource: &[String], now: Timestamp) -> TokenFamily {
     TokenFamily {
         id: new_id(),
@@ -213,7 +212,9 @@ fn new_family(app: &App, client: &Client, code: &AuthorizationCode, resource: &[
         scope: code.scope.clone(),
         resource: Json(resource.to_vec()),
         offline: code.scope.contains("offline_access"),
-        acr: acr_of(code).map(str::to_owned),
+        acr: authentication::acr_of(&code.amr).map(str::to_owned),
+        amr: code.amr.clone(),
+        claims: Json(code.parameters.claims.clone()),
         auth_time: code.auth_time,
         // The moment of the person's "yes", not of the redemption: a password change in between must cut it off.
         created_at: code.created_at,

@@ -4,7 +4,7 @@ mod authorization_code;
 mod client_credentials;
 mod device_code;
 mod refresh_token;
-mod subject;
+pub(super) mod subject;
 mod token_exchange;
 
 use std::net::SocketAddr;
@@ -20,14 +20,16 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 
 use crate::app::App;
+use crate::clock::Timestamp;
 use crate::error::{ErrorCode, OAuthError};
 use crate::http::headers::json_no_store;
 use crate::http::params::{self, Params};
 use crate::lifecycle;
 use crate::model::client::GrantType;
 use crate::model::secret::random_bytes;
-use crate::model::{Actor, Client};
+use crate::model::{AccessTokenRecord, Actor, ClaimsRequest, Client, Json};
 use crate::oidc::client_auth;
+use crate::store::{StoreError, Tx, access_tokens};
 
 /// `POST /token`
 pub async fn post(State(app): State<Arc<App>>, peer: Peer, headers: HeaderMap, body: Bytes) -> Result<Response, OAuthError> {
@@ -109,7 +111,25 @@ pub fn actor(app: &App, client: &Client, headers: &HeaderMap, peer: Peer) -> Act
     origin.named(format!("client:{}", client.id))
 }
 
+/// Writes down which claims the userinfo endpoint gives for an access token beside those of its scope, if any were asked for.
+async fn record_claims(
+    tx: &mut Tx,
+    client: &Client,
+    user_id: &str,
+    claims: &ClaimsRequest,
+    jti: &str,
+    expires_at: Timestamp,
+) -> Result<(), StoreError> {
+    let claims = claims.for_userinfo();
+    if claims.is_empty() {
+        return Ok(());
+    }
+    let (jti, user_id, client_id) = (jti.to_owned(), user_id.to_owned(), client.id.clone());
+    access_tokens::insert(tx, &AccessTokenRecord { jti, user_id, client_id, code_hash: None, claims: Json(claims), expires_at })
+        .await
+}
+
 /// A new `jti`: 128 random bits.
-fn new_jti() -> String {
+pub(super) fn new_jti() -> String {
     URL_SAFE_NO_PAD.encode(random_bytes::<16>())
 }

@@ -10,10 +10,12 @@ use crate::clock::Timestamp;
 use crate::error::{ErrorCode, OAuthError};
 use crate::http::params::Params;
 use crate::lifecycle;
-use crate::model::{Actor, Client, RefreshToken, ScopeSet, Secret, StatusListEntry, StatusReference, TokenFamily, User};
+use crate::model::{
+    Actor, ClaimsRequest, Client, RefreshToken, ScopeSet, Secret, StatusListEntry, StatusReference, TokenFamily, User,
+};
 use crate::oidc::mint::{self, AccessToken, IdToken, Minted, Subject};
-use crate::oidc::status_list;
 use crate::oidc::subject::KeptSubject;
+use crate::oidc::{claims, claims_request, status_list};
 use crate::store::{status_lists, token_families};
 
 /// What a refresh is about, once it is checked.
@@ -24,6 +26,8 @@ struct Refresh<'a> {
     sub: &'a KeptSubject,
     scope: ScopeSet,
     resource: Vec<String>,
+    /// What was asked for by name, as far as the client may still have it.
+    claims: ClaimsRequest,
 }
 
 pub(super) async fn grant(
@@ -51,7 +55,8 @@ pub(super) async fn grant(
     let metadata = &client.metadata;
     let scope = narrow_scope(&family.scope.filter(|scope| metadata.scope.contains(scope)), params.get("scope"))?;
     let resource = narrow(&still_allowed(&family, client)?, params)?;
-    let refresh = Refresh { client, family: &family, user: &user, sub: &sub, scope, resource };
+    let (claims, _) = claims_request::allowed(&app.config, client, family.claims.0.clone());
+    let refresh = Refresh { client, family: &family, user: &user, sub: &sub, scope, resource, claims };
 
     let successor = app.secrets.successor(&presented);
     if token.rotated_at.is_some() {
@@ -84,6 +89,8 @@ pub(super) async fn grant(
     if let Some(entry) = &status_entry {
         status_lists::insert_entry(&mut tx, entry).await?;
     }
+    let (claims, jti) = (&refresh.claims, &row.access_token_jti);
+    super::record_claims(&mut tx, client, &family.user_id, claims, jti, row.access_token_expires_at).await?;
     tx.commit().await?;
     Ok(response)
 }
@@ -104,7 +111,7 @@ async fn respond(
     successor: &Secret,
     row: &RefreshToken,
 ) -> Result<(TokenResponse, Option<StatusListEntry>), OAuthError> {
-    let Refresh { client, family, user, sub, scope, resource } = refresh;
+    let Refresh { client, family, user, sub, scope, resource, claims: claims_request } = refresh;
     let about = |sid| Subject { user, sub, sid, auth_time: family.auth_time, acr: family.acr.as_deref() };
     let status = row.status_list.clone().zip(row.status_idx).map(|(list, idx)| StatusReference { list, idx });
     let Minted { token: access_token, status_entry } = mint::access_token(
@@ -130,10 +137,12 @@ async fn respond(
                 &IdToken {
                     client,
                     subject: about(&family.session_id),
-                    amr: &[],
+                    amr: &family.amr,
                     session_id: &family.session_id,
                     nonce: None,
-                    access_token: &access_token,
+                    access_token: Some(&access_token),
+                    code: None,
+                    claims: claims::for_id_token(&app.config, user, None, claims_request),
                     issued_at: row.created_at,
                 },
             )

@@ -14,7 +14,7 @@ use crate::store::sessions;
 ///
 /// # Errors
 /// `invalid_grant`, if the account is gone, disabled, or had its tokens taken back at `authorized_at` or later.
-pub(super) async fn load(
+pub(in crate::oidc) async fn load(
     app: &App,
     client: &Client,
     user_id: &str,
@@ -40,7 +40,7 @@ pub(super) async fn load(
 ///
 /// # Errors
 /// `invalid_grant`
-pub(super) async fn check_session(app: &App, session_id: &str) -> Result<(), OAuthError> {
+pub(in crate::oidc) async fn check_session(app: &App, session_id: &str) -> Result<(), OAuthError> {
     match sessions::find(&mut app.store.read().await?, session_id).await? {
         Some(session) if session.ended_at.is_none() && session.expires_at > app.now() => Ok(()),
         _ => Err(OAuthError::invalid_grant("the session has ended")),

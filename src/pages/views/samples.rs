@@ -100,10 +100,16 @@ pub fn pages(words: Words) -> Vec<(&'static str, String)> {
         returns_to: format!("ledger.example{}", words.anything),
         scopes: scopes.clone(),
         asks_again: false,
+        is_remembered: true,
     };
     let plain_app = App { name: "A rather long-winded name of an app that nobody shortened".to_owned(), ..App::default() };
-    let short_consent =
-        Consent { app: plain_app, scopes: scopes.iter().take(3).cloned().collect(), asks_again: true, ..consent.clone() };
+    let short_consent = Consent {
+        app: plain_app,
+        scopes: scopes.iter().take(3).cloned().collect(),
+        asks_again: true,
+        is_remembered: false,
+        ..consent.clone()
+    };
     let itself = App {
         name: "دفتر الحسابات الكبير لمؤسسة ذات اسم طويل جدا — Ledger of an organisation with a very long name".to_owned(),
         unchecked: true,

@@ -71,6 +71,8 @@ pub struct Consent {
     pub scopes: Vec<ScopeLine>,
     /// The app has had access before and now asks for more, or asks again.
     pub asks_again: bool,
+    /// The answer holds for the next time.
+    pub is_remembered: bool,
 }
 
 impl Consent {

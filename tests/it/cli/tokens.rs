@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tessera::clock::{Clock, Timestamp};
 use tessera::model::secret::new_id;
-use tessera::model::{Json, RefreshToken, ScopeSet, Secret, Session, TokenFamily};
+use tessera::model::{ClaimsRequest, Json, RefreshToken, ScopeSet, Secret, Session, TokenFamily};
 use tessera::store::{sessions, token_families};
 use tokio::time::timeout;
 
@@ -127,6 +127,8 @@ async fn insert_refresh_token(url: &str, user_id: &str) -> Secret {
         resource: Json(Vec::new()),
         offline: false,
         acr: None,
+        amr: Json(Vec::new()),
+        claims: Json(ClaimsRequest::default()),
         auth_time: now,
         created_at: now,
         last_used_at: now,

@@ -132,6 +132,33 @@ async fn what_is_no_good_token_is_refused_as_rfc_6750_has_it() {
     assert!(!identity.iter().any(|(name, _)| name == "x-auth-groups"), "{identity:?}");
 }
 
+/// RFC 9470: 401, which nginx hands on, with what the app is to ask the provider for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_route_may_require_another_sign_in() {
+    let Some(site) = Site::start(as_configured, &[]).await else { return };
+    site.wait_for_readyz(200).await;
+    let good = site.token(&site.ada, "openid").await;
+    let acr = claims(&good)["acr"].as_str().unwrap().to_owned();
+    let old = reworded(&site, &good, "at+jwt", |claims| claims["auth_time"] = (claims["iat"].as_u64().unwrap() - 3_600).into());
+    let nobody = reworded(&site, &good, "at+jwt", |claims| claims["auth_time"] = serde_json::Value::Null);
+    let start = "Bearer realm=\"api\", error=\"insufficient_user_authentication\", error_description=";
+    for (query, token, asked) in [
+        (format!("max_age=300&acr={acr}"), &good, None),
+        (format!("acr=urn:other&acr={acr}"), &old, None),
+        ("max_age=300".to_owned(), &old, Some("max_age=\"300\"".to_owned())),
+        ("max_age=300".to_owned(), &nobody, Some("max_age=\"300\"".to_owned())),
+        ("acr=urn:other&acr=urn:another".to_owned(), &good, Some("acr_values=\"urn:other urn:another\"".to_owned())),
+        (format!("acr={acr}&max_age=60"), &old, Some(format!("acr_values=\"{acr}\", max_age=\"60\""))),
+    ] {
+        let answer = site.ask(&format!("/verify?{query}"), token).await;
+        assert_eq!(answer.status, if asked.is_none() { 200 } else { 401 }, "{query}: {answer:?}");
+        if let Some(asked) = asked {
+            assert!(answer.challenge.starts_with(start) && answer.challenge.ends_with(&asked), "{query}: {answer:?}");
+        }
+    }
+    assert!(site.ask("/metrics", "").await.body.contains("requests_total{outcome=\"step_up\"} 4"));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_route_may_require_scopes_and_roles() {
     let Some(site) = Site::start(as_configured, &[]).await else { return };

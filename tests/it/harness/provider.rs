@@ -70,6 +70,11 @@ impl Provider {
         Self::open(Arc::clone(&self.db), self.clock.clone(), self.app.config.clone()).await
     }
 
+    /// Another replica, or the same after a restart, with another configuration.
+    pub async fn replica_with(&self, config: Config) -> Self {
+        Self::open(Arc::clone(&self.db), self.clock.clone(), config).await
+    }
+
     /// Another replica, whose clock is ahead and stands still.
     pub async fn replica_with_clock_ahead(&self, by: Duration) -> Self {
         Self::open(Arc::clone(&self.db), Clock::manual(self.clock.now() + by), self.app.config.clone()).await
@@ -315,7 +320,7 @@ impl Response {
     /// `error` of a JSON answer or of a redirect.
     pub fn error(&self) -> String {
         match self.status.is_redirection() {
-            true => self.param("error").unwrap_or_default(),
+            true => self.param("error").or_else(|| self.fragment("error")).unwrap_or_default(),
             false => self.json()["error"].as_str().unwrap_or_default().to_owned(),
         }
     }
@@ -326,8 +331,15 @@ impl Response {
 
     /// A parameter of the redirect's query.
     pub fn param(&self, name: &str) -> Option<String> {
-        let (_, query) = self.location().split_once('?')?;
+        let (address, _) = self.location().split_once('#').unwrap_or((self.location(), ""));
+        let (_, query) = address.split_once('?')?;
         form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+    }
+
+    /// A parameter of the redirect's fragment.
+    pub fn fragment(&self, name: &str) -> Option<String> {
+        let (_, fragment) = self.location().split_once('#')?;
+        form_urlencoded::parse(fragment.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
     }
 
     /// The value of the input `name` in a page.

@@ -2,6 +2,7 @@
 
 mod access_token;
 mod authorize;
+mod claims_parameter;
 mod client_auth;
 mod client_keys;
 mod client_secret_jwt;
@@ -10,6 +11,7 @@ pub mod device;
 mod encryption;
 mod logout;
 mod metadata;
+mod offline_access;
 mod pairwise;
 mod par;
 mod readable_secret;
@@ -17,7 +19,21 @@ mod refresh;
 mod registration;
 mod request_objects;
 mod request_uri;
+mod response_types;
 mod revocation;
 mod revocation_feed;
 mod status_list;
+mod step_up;
 mod token_exchange;
+
+use crate::harness::provider::{Browser, Response};
+
+impl Browser {
+    /// Allows what the consent page asks, to which `asked` leads, and gives the answer that the app gets.
+    pub async fn allow(&mut self, asked: &Response) -> Response {
+        assert!(asked.location().starts_with("/consent?request="), "{asked:?}");
+        let request = self.get(asked.location()).await.input("request");
+        let response = self.fill_in(asked.location(), "/consent", &[("request", &request), ("decision", "allow")]).await;
+        self.follow(response).await
+    }
+}

@@ -162,5 +162,5 @@ async fn a_refresh_sees_the_account_as_it_is_now() {
     user.roles.0.clear();
     set_roles(&user).await;
     let tokens = Tokens::from(&provider.refresh(&client, tokens.refresh()).await);
-    assert_eq!(claims(&tokens.access_token)["roles"], serde_json::json!([]));
+    assert!(claims(&tokens.access_token).get("roles").is_none(), "what is empty is left out");
 }

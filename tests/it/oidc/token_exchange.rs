@@ -386,8 +386,14 @@ async fn nothing_lives_longer_than_what_it_was_had_for() {
     assert_eq!(claims(&new)["exp"], claims(&token)["exp"]);
     scene.provider.advance(10);
     assert_eq!(scene.exchange(&scene.api, &token, &[]).await.error(), "invalid_request", "not even within the leeway");
-    scene.provider.advance(31);
-    assert!(!scene.is_active(&scene.backend, &new).await);
+    // Nor does it outlive a revocation that comes within the leeway, when verifiers still take it.
+    assert!(scene.is_active(&scene.backend, &new).await);
+    let other = scene.tokens().await.access_token;
+    let other = scene.exchanged(&scene.api, &other, &[]).await;
+    assert_eq!(scene.provider.post(&scene.app, "/revoke", &[("token", &token)]).await.status, StatusCode::OK);
+    assert!(!scene.is_active(&scene.backend, &new).await && scene.is_active(&scene.backend, &other).await);
+    scene.provider.advance(631);
+    assert!(!scene.is_active(&scene.backend, &other).await);
 }
 
 /// A client can exchange its own token again and again: who acted adds up, and ends.

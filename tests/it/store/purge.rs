@@ -2,9 +2,11 @@
 
 use tessera::clock::Timestamp;
 use tessera::model::{Algorithm, KeyState, Revocation, RevocationKind};
-use tessera::store::{authorization, clients, pushed_requests, revocations, sessions, signing_keys, token_families};
+use tessera::store::{
+    access_tokens, authorization, clients, pushed_requests, revocations, sessions, signing_keys, token_families,
+};
 
-use super::sample::{app_and_ada, at, code, family, refresh_token, request, session, signing_key, write};
+use super::sample::{access_token, app_and_ada, at, code, family, refresh_token, request, session, signing_key, write};
 use crate::harness::engines::on_both_engines;
 
 const JUST_BEFORE: Timestamp = Timestamp(at(0).0 - 1);
@@ -23,6 +25,9 @@ on_both_engines! {
                 let mut code = code(name, "app", "ada");
                 code.expires_at = expires_at;
                 authorization::insert_code(tx, &code).await.unwrap();
+                let mut issued = access_token(name, "app", "ada");
+                issued.expires_at = expires_at;
+                access_tokens::insert(tx, &issued).await.unwrap();
                 let mut session = session(name, "ada");
                 session.expires_at = expires_at;
                 sessions::insert(tx, &session).await.unwrap();
@@ -47,6 +52,7 @@ on_both_engines! {
             assert_eq!(authorization::purge_requests(tx, at(0)).await.unwrap(), 1);
             assert_eq!(pushed_requests::purge(tx, at(0)).await.unwrap(), 1);
             assert_eq!(authorization::purge_codes(tx, at(0)).await.unwrap(), 1);
+            assert_eq!(access_tokens::purge(tx, at(0)).await.unwrap(), 1);
             assert_eq!(sessions::purge(tx, at(0)).await.unwrap(), 1);
             assert_eq!(token_families::purge_tokens(tx, at(0)).await.unwrap(), 1);
             assert_eq!(token_families::purge(tx, at(0)).await.unwrap(), 1);
@@ -69,6 +75,7 @@ on_both_engines! {
                 let pushed = pushed_requests::take(tx, name.as_bytes(), "app", Timestamp(0)).await.unwrap();
                 assert_eq!(pushed.is_some(), stays, "{name}");
                 assert_eq!(authorization::find_code(tx, name.as_bytes()).await.unwrap().is_some(), stays, "{name}");
+                assert_eq!(access_tokens::find(tx, name).await.unwrap().is_some(), stays, "{name}");
                 assert_eq!(sessions::find(tx, name).await.unwrap().is_some(), stays, "{name}");
                 assert_eq!(token_families::find(tx, name).await.unwrap().is_some(), stays, "{name}");
                 assert_eq!(token_families::find_token(tx, name.as_bytes()).await.unwrap().is_some(), stays, "{name}");

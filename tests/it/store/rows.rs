@@ -4,14 +4,17 @@ use serde_json::json;
 use tessera::clock::Timestamp;
 use tessera::model::client::ClientOrigin;
 use tessera::model::{
-    Algorithm, AuditEvent, AuditKind, Client, ClientMetadata, Grant, Json, KeyState, Revocation, RevocationKind, User,
+    AccessTokenRecord, Algorithm, AuditEvent, AuditKind, Client, ClientMetadata, Grant, Json, KeyState, Revocation,
+    RevocationKind, User,
 };
 use tessera::store::{
-    audit, authorization, clients, credentials, grants, installation, revocations, sessions, signing_keys, token_families, users,
+    access_tokens, audit, authorization, clients, credentials, grants, installation, revocations, sessions, signing_keys,
+    token_families, users,
 };
 
 use super::sample::{
-    AWKWARD, app_and_ada, at, client, code, family, refresh_token, request, scope, session, signing_key, texts, user, write,
+    AWKWARD, access_token, app_and_ada, at, client, code, family, refresh_token, request, scope, session, signing_key, texts,
+    user, write,
 };
 use crate::harness::engines::on_both_engines;
 
@@ -130,6 +133,22 @@ on_both_engines! {
         let live = authorization::live_access_tokens(&mut conn, "ada", "app", at(8)).await.unwrap();
         assert_eq!(live, [("j".to_owned(), at(9))]);
         assert!(authorization::live_access_tokens(&mut conn, "ada", "app", at(9)).await.unwrap().is_empty());
+        drop(conn);
+        let token = access_token("k", "app", "ada");
+        let alone = AccessTokenRecord { code_hash: None, ..access_token("l", "app", "ada") };
+        write(&db.store, async |tx| {
+            access_tokens::insert(tx, &token).await.unwrap();
+            access_tokens::insert(tx, &alone).await.unwrap();
+        })
+        .await;
+        let mut conn = db.store.read().await.unwrap();
+        assert_eq!(access_tokens::find(&mut conn, "k").await.unwrap(), Some(token.clone()));
+        assert_eq!(access_tokens::find(&mut conn, "j").await.unwrap(), None);
+        assert_eq!(access_tokens::of_code(&mut conn, b"c").await.unwrap(), [token.clone()]);
+        let mut live = access_tokens::live_of_app(&mut conn, "ada", "app", at(8)).await.unwrap();
+        live.sort_by(|a, b| a.jti.cmp(&b.jti));
+        assert_eq!(live, [token, alone]);
+        assert!(access_tokens::live_of_app(&mut conn, "ada", "app", at(9)).await.unwrap().is_empty());
         drop(conn);
         let mut answered = request;
         answered.parameters.prompt.clear();

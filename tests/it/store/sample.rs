@@ -6,8 +6,8 @@ use tessera::model::authorization::{AuthorizationParameters, Prompt, ResponseMod
 use tessera::model::client::{ApplicationType, AuthMethod, ClientMetadata, ClientOrigin, GrantType, PkcePolicy, ResponseType};
 use tessera::model::user::Profile;
 use tessera::model::{
-    Address, Algorithm, AuthorizationCode, AuthorizationRequest, Client, Json, KeyState, RefreshToken, ScopeSet, Session,
-    SigningKey, TokenFamily, User,
+    AccessTokenRecord, Address, Algorithm, AuthorizationCode, AuthorizationRequest, ClaimsRequest, Client, Json, KeyState,
+    RefreshToken, ScopeSet, Session, SigningKey, TokenFamily, User,
 };
 use tessera::store::{Store, Tx, clients, users};
 
@@ -145,6 +145,15 @@ pub fn parameters() -> Json<AuthorizationParameters> {
         ui_locales: Some("de fr".to_owned()),
         acr_values: vec!["1".to_owned()],
         resource: vec!["https://api.example".to_owned()],
+        consented_by: Some("somebody".to_owned()),
+        essential_acr_values: vec![AWKWARD.to_owned()],
+        claimed_subjects: Some(vec!["somebody".to_owned()]),
+        claims: ClaimsRequest {
+            id_token: ["name#de".to_owned()].into(),
+            userinfo: [AWKWARD.to_owned()].into(),
+            locales: vec!["de-CH".to_owned()],
+        },
+        claims_scope: ScopeSet::from("profile".to_owned()),
     })
 }
 
@@ -187,11 +196,24 @@ pub fn family(id: &str, client_id: &str, user_id: &str) -> TokenFamily {
         resource: texts(&["https://api.example", AWKWARD]),
         offline: true,
         acr: Some("1".to_owned()),
+        amr: texts(&["pwd", "otp"]),
+        claims: Json(parameters().0.claims),
         auth_time: at(-20),
         created_at: at(-6),
         last_used_at: at(-5),
         expires_at: at(10_000),
         revoked_at: None,
+    }
+}
+
+pub fn access_token(jti: &str, client_id: &str, user_id: &str) -> AccessTokenRecord {
+    AccessTokenRecord {
+        jti: jti.to_owned(),
+        user_id: user_id.to_owned(),
+        client_id: client_id.to_owned(),
+        code_hash: Some(b"c".to_vec()),
+        claims: Json(parameters().0.claims),
+        expires_at: at(9),
     }
 }
 

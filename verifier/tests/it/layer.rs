@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use axum::routing::get;
 use serde_json::json;
 use tessera_verifier::axum::{RequireRole, RequireScope, Role, Scope};
-use tessera_verifier::{RequireToken, Token, Verifier, WhenStale};
+use tessera_verifier::{RequireToken, StepUp, Token, Verifier, WhenStale};
 use tower::ServiceExt as _;
 
 use crate::fake::Fake;
@@ -91,6 +91,51 @@ async fn a_route_is_reached_with_what_it_requires_and_not_without() {
     let (status, headers, _) = ask(&app, "/orders", Some(&bearer)).await;
     assert_eq!(status, StatusCode::UNAUTHORIZED);
     assert!(challenge(&headers).contains("error=\"invalid_token\", error_description=\"revoked by sid\""), "{headers:?}");
+}
+
+/// RFC 9470: a good token of a sign-in that is not good enough. The answer says what to ask the provider for.
+#[tokio::test]
+async fn a_route_may_ask_for_another_sign_in() {
+    const STRONG: StepUp<'static> = StepUp { max_age: None, acr_values: &["urn:gold", "urn:silver"] };
+    const RECENT: StepUp<'static> = StepUp { max_age: Some(60), acr_values: &[] };
+    const BOTH: StepUp<'static> = StepUp { max_age: Some(60), acr_values: STRONG.acr_values };
+    let mut fake = Fake::start().await;
+    let (verifier, _stream) = fake.follow().await;
+    // Clocks may differ by the leeway of 30 seconds.
+    let age = |seconds: u64| ("auth_time", json!(NOW - seconds));
+    let acr = |value: &str| ("acr", json!(value));
+    let none = || ("auth_time", json!(null));
+    let table = [
+        (STRONG, vec![acr("urn:silver"), age(100_000)], true),
+        (STRONG, vec![acr("urn:bronze"), age(0)], false),
+        (STRONG, vec![("acr", json!(null)), age(0)], false),
+        (STRONG, vec![("acr", json!(["urn:gold"])), age(0)], false),
+        (RECENT, vec![acr("urn:bronze"), age(90)], true),
+        (RECENT, vec![acr("urn:gold"), age(91)], false),
+        (RECENT, vec![none()], false),
+        (RECENT, vec![("auth_time", json!("now"))], false),
+        // By a clock that is ahead: the provider's word is taken.
+        (RECENT, vec![("auth_time", json!(NOW + 10_000))], true),
+        (BOTH, vec![acr("urn:gold"), age(90)], true),
+        (BOTH, vec![acr("urn:gold"), age(91)], false),
+        (BOTH, vec![acr("urn:bronze"), age(90)], false),
+        (StepUp::default(), vec![none()], true),
+    ];
+    for (required, change, passes) in table {
+        let app = Router::new().route("/", get(async || "reached")).layer(RequireToken::new(verifier.clone()).step_up(required));
+        let token = fake.token(&change);
+        let (status, headers, body) = ask(&app, "/", Some(&format!("Bearer {token}"))).await;
+        let expected = if passes { (StatusCode::OK, "reached") } else { (StatusCode::UNAUTHORIZED, "") };
+        assert_eq!((status, body.as_str()), expected, "{required:?} {change:?}");
+        let said = challenge(&headers);
+        assert_eq!(said.contains("error=\"insufficient_user_authentication\""), !passes, "{said}");
+        assert_eq!(said.contains("acr_values=\"urn:gold urn:silver\""), !passes && !required.acr_values.is_empty(), "{said}");
+        assert_eq!(said.contains("max_age=\"60\""), !passes && required.max_age.is_some(), "{said}");
+    }
+    // A token that is no good is told so, not sent to sign in.
+    let app = Router::new().route("/", get(async || "reached")).layer(RequireToken::new(verifier).step_up(BOTH));
+    let (_, headers, _) = ask(&app, "/", Some("Bearer a.b.c")).await;
+    assert!(challenge(&headers).contains("error=\"invalid_token\""));
 }
 
 #[tokio::test]

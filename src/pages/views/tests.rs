@@ -52,7 +52,7 @@ fn check(name: &str, page: &str) {
         assert_eq!(count(tag), 1, "{name}: <{tag}>");
     }
     assert_eq!(count("style"), 0, "{name}: inline style");
-    assert!(count("script") <= usize::from(name == "form-post"), "{name}: script");
+    assert!(count("script") <= usize::from(["form-post", "signed-out-onward"].contains(&name)), "{name}: script");
 
     // Every element that opens is closed, in order.
     let mut open = Vec::new();
@@ -97,6 +97,12 @@ fn check(name: &str, page: &str) {
     for form in page.split("<form").skip(1) {
         assert_eq!(form.contains("name=\"csrf\""), name != "form-post", "{name}: csrf");
     }
+    for (_, frame) in tags.iter().filter(|(tag, _)| *tag == "iframe") {
+        assert!(
+            !frame["title"].is_empty() && frame["referrerpolicy"] == "no-referrer" && !frame["sandbox"].contains("top"),
+            "{name}"
+        );
+    }
     assert!(tags.iter().filter(|(_, a)| a.contains_key("autofocus")).count() <= 1, "{name}: two autofocus");
 }
 
@@ -136,7 +142,8 @@ fn hostile_words_stay_words() {
         for (name, page) in pages(words) {
             check(name, &page);
             let page = page.replace(assets::STYLE_PATH.as_str(), "").replace(assets::FAVICON_PATH.as_str(), "");
-            let page = page.replace(assets::SUBMIT_PATH.as_str(), "/submit.js");
+            let page =
+                page.replace(assets::SUBMIT_PATH.as_str(), "/submit.js").replace(assets::ONWARD_PATH.as_str(), "/onward.js");
             assert!(!page.contains("<script>") && !page.contains("<img src=x") && !page.contains("49"), "{name}: {hostile}");
             let count = |page: &str| tags(page).len();
             assert_eq!(count(&page), count(&ordinary[name]), "{name}: {hostile} added an element");
@@ -271,8 +278,12 @@ fn an_app_shows_what_its_client_registered() {
 fn samples_can_be_looked_at() {
     let folder = std::path::PathBuf::from(std::env::var_os("TESSERA_SAMPLES").expect("TESSERA_SAMPLES names a folder"));
     std::fs::create_dir_all(folder.join("static")).unwrap();
-    let loaded =
-        [(&assets::STYLE_PATH, assets::STYLE), (&assets::SUBMIT_PATH, assets::SUBMIT), (&assets::FAVICON_PATH, assets::FAVICON)];
+    let loaded = [
+        (&assets::STYLE_PATH, assets::STYLE),
+        (&assets::SUBMIT_PATH, assets::SUBMIT),
+        (&assets::ONWARD_PATH, assets::ONWARD),
+        (&assets::FAVICON_PATH, assets::FAVICON),
+    ];
     for (path, content) in loaded {
         std::fs::write(folder.join(path.trim_start_matches('/')), content).unwrap();
     }

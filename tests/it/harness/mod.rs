@@ -8,6 +8,7 @@ pub mod elsewhere;
 pub mod engines;
 pub mod gate;
 pub mod inflate;
+pub mod listening_app;
 pub mod live;
 pub mod middleman;
 pub mod nginx;

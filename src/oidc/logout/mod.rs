@@ -1,5 +1,9 @@
 //! RP-initiated logout (OpenID Connect RP-Initiated Logout 1.0): what a request proves, and what follows from it. The pages
-//! draw the result.
+//! draw the result. How the other apps of the session are told is in `backchannel` and `frontchannel`.
+
+pub mod backchannel;
+mod frontchannel;
+mod token;
 
 use std::sync::Arc;
 
@@ -13,6 +17,10 @@ use crate::model::{Actor, AuditKind, Client};
 use crate::oidc::authorize::with_query;
 use crate::oidc::mint::{self, IdTokenHint};
 use crate::oidc::session::SignedIn;
+use crate::store::{StoreError, sessions};
+
+pub use frontchannel::Frame;
+pub use token::LOGOUT_TOKEN_TYPE;
 
 /// A logout request whose parameters are checked.
 pub struct LogoutRequest {
@@ -27,10 +35,24 @@ pub struct LogoutRequest {
 pub enum LogoutOutcome {
     /// Nothing proves that the person wants this: ask (RP-Initiated Logout §2).
     Confirm,
-    /// Signed out: back to the app.
+    Done(Done),
+}
+
+/// The person is signed out here. What is left to do in their browser.
+pub struct Done {
+    /// To be loaded before the browser goes anywhere.
+    pub frames: Vec<Frame>,
+    pub next: Next,
+}
+
+/// Where to, after sign-out. The addresses were registered by the client.
+pub enum Next {
+    /// A page that says that it is done.
+    Nowhere,
+    /// Back to the app.
     Return(String),
-    /// Signed out: a page that says so.
-    SignedOut,
+    /// The same page, with a link: nothing shows that the app may send this browser there (§3).
+    Offer(String),
 }
 
 impl LogoutRequest {
@@ -66,30 +88,60 @@ impl LogoutRequest {
     /// Signs out at once if the request proves that it comes from an app of this very session; asks otherwise. Without a
     /// session there is nothing to sign out of.
     pub async fn run(self, app: &App, actor: &Actor, signed_in: Option<&SignedIn>) -> Result<LogoutOutcome, PageError> {
-        if let Some(signed_in) = signed_in {
-            let proven = self.hint.as_ref().is_some_and(|hint| hint.sid.as_deref() == Some(&signed_in.session.id));
-            if !proven {
-                return Ok(LogoutOutcome::Confirm);
-            }
+        let Some(signed_in) = signed_in else {
+            let next = match self.return_to {
+                None => Next::Nowhere,
+                Some(address) if is_of_known_session(app, self.hint.as_ref()).await? => Next::Return(address),
+                Some(address) => Next::Offer(address),
+            };
+            return Ok(LogoutOutcome::Done(Done { frames: Vec::new(), next }));
+        };
+        match self.hint.as_ref().is_some_and(|hint| hint.sid.as_deref() == Some(&signed_in.session.id)) {
+            true => Ok(LogoutOutcome::Done(self.sign_out(app, actor, Some(signed_in)).await?)),
+            false => Ok(LogoutOutcome::Confirm),
         }
-        self.sign_out(app, actor, signed_in).await
     }
 
     /// Signs out: after the person's "yes", or because the request proved enough.
-    pub async fn sign_out(self, app: &App, actor: &Actor, signed_in: Option<&SignedIn>) -> Result<LogoutOutcome, PageError> {
-        if let Some(SignedIn { session, user }) = signed_in {
-            let actor = actor.named(format!("user:{}", user.id));
-            lifecycle::session::end(app, &actor, AuditKind::SignedOut, &session.id).await?;
-        }
-        Ok(self.return_to.map_or(LogoutOutcome::SignedOut, LogoutOutcome::Return))
+    pub async fn sign_out(self, app: &App, actor: &Actor, signed_in: Option<&SignedIn>) -> Result<Done, PageError> {
+        let frames = match signed_in {
+            Some(signed_in) => end_here(app, actor, signed_in).await?,
+            None => Vec::new(),
+        };
+        Ok(Done { frames, next: self.return_to.map_or(Next::Nowhere, Next::Return) })
     }
+
+    /// Where the browser goes afterwards, for the page that asks to name.
+    pub fn return_to(&self) -> Option<&str> {
+        self.return_to.as_deref()
+    }
+}
+
+/// Ends the session of this browser, and gives the frames that its page must load for the apps of the session.
+pub async fn end_here(app: &App, actor: &Actor, signed_in: &SignedIn) -> Result<Vec<Frame>, StoreError> {
+    let SignedIn { session, user } = signed_in;
+    let frames = frontchannel::frames(app, &session.id).await?;
+    let actor = actor.named(format!("user:{}", user.id));
+    lifecycle::session::end(app, &actor, AuditKind::SignedOut, &session.id).await?;
+    Ok(frames)
+}
+
+/// Whether the hint is from a session that is still known, ended or not: a hint never expires, and one of long ago may be anybody's (§2).
+async fn is_of_known_session(app: &App, hint: Option<&IdTokenHint>) -> Result<bool, StoreError> {
+    let Some((hint, sid)) = hint.and_then(|hint| Some((hint, hint.sid.as_deref()?))) else { return Ok(false) };
+    let noted = sessions::clients_of(&mut app.store.read().await?, sid).await?;
+    Ok(noted.iter().any(|noted| noted.client_id == hint.client_id && noted.sub == hint.sub))
 }
 
 /// The URI must be one that the client registered, character by character.
 fn check_return(client: Option<&Client>, uri: &str, state: Option<&str>) -> Result<String, PageError> {
     let client = client.ok_or_else(|| {
-        bad_request("A post_logout_redirect_uri needs an id_token_hint or a client_id, to say whose it is.".to_owned())
+        let technical = "A post_logout_redirect_uri needs an id_token_hint or a client_id of a client that is known here.";
+        bad_request(technical.to_owned())
     })?;
+    if client.disabled_at.is_some() {
+        return Err(bad_request("The client is switched off: no browser is sent to its post_logout_redirect_uri.".to_owned()));
+    }
     if !client.metadata.post_logout_redirect_uris.iter().any(|registered| registered == uri) {
         return Err(bad_request("The post_logout_redirect_uri is not one that the client registered.".to_owned()));
     }

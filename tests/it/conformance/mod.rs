@@ -4,11 +4,13 @@
 //! failure here. `docs/conformance.md` is the list for people.
 
 mod answer;
+mod backchannel_logout;
 mod basic;
 mod client;
 mod config;
 mod dynamic;
 mod form_post;
+mod frontchannel_logout;
 mod hybrid;
 mod id_token;
 mod implicit;
@@ -19,6 +21,7 @@ mod page;
 mod request;
 mod rp_initiated_logout;
 mod suite;
+mod third_party_login;
 mod tokens;
 mod user_info;
 

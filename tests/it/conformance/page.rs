@@ -17,7 +17,8 @@ fn the_page_names_every_test_and_no_other() {
     let page = read("docs/conformance.md");
     let is_path = |name: &&str| name.contains("::") && !name.contains(' ');
     let named: Vec<String> = quoted(&page).into_iter().filter(is_path).flat_map(expanded).collect();
-    let list = Command::new(std::env::current_exe().unwrap()).args(["conformance::", "--list", "--format", "terse"]).output().unwrap();
+    let list =
+        Command::new(std::env::current_exe().unwrap()).args(["conformance::", "--list", "--format", "terse"]).output().unwrap();
     let list = String::from_utf8(list.stdout).unwrap();
     let there: BTreeSet<&str> = list
         .lines()
@@ -28,5 +29,8 @@ fn the_page_names_every_test_and_no_other() {
     let named: BTreeSet<&str> = named.iter().map(String::as_str).collect();
     let missing: Vec<_> = there.difference(&named).collect();
     let made_up: Vec<_> = named.difference(&there).collect();
-    assert!(missing.is_empty() && made_up.is_empty(), "docs/conformance.md lacks {missing:#?} and names {made_up:#?}, which is no test");
+    assert!(
+        missing.is_empty() && made_up.is_empty(),
+        "docs/conformance.md lacks {missing:#?} and names {made_up:#?}, which is no test"
+    );
 }

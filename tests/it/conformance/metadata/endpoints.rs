@@ -122,6 +122,16 @@ pub async fn signs_out(_: &str) {
     modules::oidcc_rp_initiated_logout(&mut suite(Variant::CODE).await).await;
 }
 
+/// With `sid`, as the module requires it.
+pub async fn signs_out_by_back_channel(_: &str) {
+    modules::oidcc_backchannel_rp_initiated_logout(&mut suite(Variant::CODE).await).await;
+}
+
+/// With `iss` and `sid`, as the module requires it.
+pub async fn signs_out_by_front_channel(_: &str) {
+    modules::oidcc_frontchannel_rp_initiated_logout(&mut suite(Variant::CODE).await).await;
+}
+
 pub async fn reads_the_feed(path: &str) {
     let suite = suite(Variant::CODE).await;
     let response = suite.provider.send(as_resource_server(&suite, path).await).await;

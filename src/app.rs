@@ -23,6 +23,7 @@ use crate::http::{RequestId, client_ip, csrf};
 use crate::keyring::{KeyEncryptionKey, KeySet, Keyring};
 use crate::lifecycle;
 use crate::model::{Actor, SigningKey};
+use crate::oidc::client_keys::ClientKeys;
 use crate::oidc::metadata::Documents;
 use crate::oidc::revocation_feed::Feed;
 use crate::oidc::status_list::StatusLists;
@@ -61,7 +62,8 @@ pub struct App {
     pub clients: ClientCache,
     pub passwords: PasswordHasher,
     pub limits: RateLimiter,
-    pub outbound: Outbound,
+    pub outbound: Arc<Outbound>,
+    pub client_keys: ClientKeys,
     pub metrics: Arc<Metrics>,
     /// Set when the provider is about to stop: it is not ready then, so that no new work is sent to it.
     pub draining: AtomicBool,
@@ -160,7 +162,8 @@ impl App {
             clients: ClientCache::default(),
             passwords: PasswordHasher::new(passwords.memory_kib, passwords.iterations, passwords.parallelism, passwords.queue)?,
             limits: redis.map_or_else(RateLimiter::local, |redis| RateLimiter::redis(redis, prefix)),
-            outbound: Outbound::new(&config.outbound)?,
+            outbound: Arc::new(Outbound::new(&config.outbound)?),
+            client_keys: ClientKeys::default(),
             metrics: Arc::new(metrics),
             draining: AtomicBool::new(false),
             documents: Documents::new(&config),

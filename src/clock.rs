@@ -34,6 +34,11 @@ impl Timestamp {
         self.0.saturating_add(999_999).div_euclid(1_000_000)
     }
 
+    /// The beginning of this moment's hour.
+    pub const fn hour(self) -> Timestamp {
+        Self(self.0.saturating_sub(self.0.rem_euclid(3_600_000_000)))
+    }
+
     /// How long after `earlier` this moment is; zero if it is not after it.
     pub fn since(self, earlier: Timestamp) -> Duration {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))

@@ -10,8 +10,8 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-/// Error codes of RFC 6749 §4.1.2.1 and §5.2, RFC 6750 §3.1, RFC 8628 §3.5, RFC 8707 §2, OpenID Connect Core §3.1.2.6 and its Error
-/// Code unmet_authentication_requirements.
+/// Error codes of RFC 6749 §4.1.2.1 and §5.2, RFC 6750 §3.1, RFC 7591 §3.2.2, RFC 8628 §3.5, RFC 8707 §2, OpenID Connect Core §3.1.2.6
+/// and its Error Code unmet_authentication_requirements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorCode {
     InvalidRequest,
@@ -32,11 +32,15 @@ pub enum ErrorCode {
     InteractionRequired,
     AccountSelectionRequired,
     UnmetAuthenticationRequirements,
-    RequestNotSupported,
-    RequestUriNotSupported,
+    InvalidRequestObject,
+    InvalidRequestUri,
     RegistrationNotSupported,
     InvalidToken,
     InsufficientScope,
+    InvalidRedirectUri,
+    InvalidClientMetadata,
+    InvalidSoftwareStatement,
+    UnapprovedSoftwareStatement,
     ServerError,
     TemporarilyUnavailable,
 }
@@ -63,11 +67,15 @@ impl ErrorCode {
             Self::InteractionRequired => "interaction_required",
             Self::AccountSelectionRequired => "account_selection_required",
             Self::UnmetAuthenticationRequirements => "unmet_authentication_requirements",
-            Self::RequestNotSupported => "request_not_supported",
-            Self::RequestUriNotSupported => "request_uri_not_supported",
+            Self::InvalidRequestObject => "invalid_request_object",
+            Self::InvalidRequestUri => "invalid_request_uri",
             Self::RegistrationNotSupported => "registration_not_supported",
             Self::InvalidToken => "invalid_token",
             Self::InsufficientScope => "insufficient_scope",
+            Self::InvalidRedirectUri => "invalid_redirect_uri",
+            Self::InvalidClientMetadata => "invalid_client_metadata",
+            Self::InvalidSoftwareStatement => "invalid_software_statement",
+            Self::UnapprovedSoftwareStatement => "unapproved_software_statement",
             Self::ServerError => "server_error",
             Self::TemporarilyUnavailable => "temporarily_unavailable",
         }
@@ -143,6 +151,13 @@ impl OAuthError {
         error
     }
 
+    /// Too many requests from one address.
+    pub fn too_many(retry_after: Duration) -> Self {
+        let mut error = Self::new(ErrorCode::TemporarilyUnavailable, "There were too many requests. Please try again later.");
+        (error.status, error.retry_after) = (StatusCode::TOO_MANY_REQUESTS, Some(retry_after));
+        error
+    }
+
     /// Adds what only the log may know.
     #[must_use]
     pub fn because(mut self, detail: impl Into<String>) -> Self {
@@ -161,6 +176,13 @@ impl OAuthError {
     #[must_use]
     pub fn forbidden(mut self) -> Self {
         self.status = StatusCode::FORBIDDEN;
+        self
+    }
+
+    /// Makes it 429: one client asks too often (RFC 9126 §2.3).
+    #[must_use]
+    pub fn too_many_requests(mut self) -> Self {
+        self.status = StatusCode::TOO_MANY_REQUESTS;
         self
     }
 

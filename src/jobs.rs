@@ -12,8 +12,8 @@ use crate::lifecycle;
 use crate::oidc::revocation_feed;
 use crate::revocation;
 use crate::store::{
-    StoreError, access_tokens, audit, authorization, clients, device_authorizations, exchanged_tokens, sessions, status_lists,
-    token_families,
+    StoreError, access_tokens, audit, authorization, clients, device_authorizations, exchanged_tokens, pushed_requests,
+    registration, sessions, status_lists, token_families,
 };
 
 /// Another process's change to the signing keys is seen within this time, and a rotation that is due happens.
@@ -84,6 +84,7 @@ pub async fn clean_up(app: &App) -> Result<(), StoreError> {
     // One transaction each: on SQLite a long one would hold up sign-ins.
     let mut tx = app.store.begin().await?;
     authorization::purge_requests(&mut tx, now).await?;
+    pushed_requests::purge(&mut tx, now).await?;
     // A replica whose clock is behind accepts an assertion that has expired here.
     clients::purge_assertions(&mut tx, now.minus(ASSERTIONS_KEPT_FOR)).await?;
     tx.commit().await?;
@@ -101,6 +102,10 @@ pub async fn clean_up(app: &App) -> Result<(), StoreError> {
     let mut tx = app.store.begin().await?;
     audit::purge(&mut tx, now.minus(Duration::from_secs(app.config.log.audit_retention.into()))).await?;
     tx.commit().await?;
+    let mut tx = app.store.begin().await?;
+    registration::purge_tokens(&mut tx, before).await?;
+    tx.commit().await?;
+    lifecycle::client::forget_unused(app).await?;
     app.revocations.purge().await?;
     purge_status_lists(app, now.minus(STATUS_LISTS_KEPT_FOR)).await
 }

@@ -8,11 +8,14 @@ use axum::routing::{get, post};
 use axum::{Router, http::StatusCode};
 
 use crate::app::App;
+use crate::config::RegistrationMode;
 use crate::http::cors::preflight;
 use crate::http::headers::{api_headers, cors_headers, page_headers};
 use crate::http::params::MAX_BODY;
 use crate::http::request_scope::{LONGEST_REQUEST, RequestScope};
-use crate::oidc::{authorize, device_authorization, introspect, metadata, revocation_feed, revoke, status_list, token, userinfo};
+use crate::oidc::{
+    authorize, device_authorization, introspect, metadata, registration, revocation_feed, revoke, status_list, token, userinfo,
+};
 use crate::pages::{self, account, assets, consent, device, landing, login, logout, setup};
 use crate::telemetry;
 
@@ -24,6 +27,7 @@ pub fn router(app: &Arc<App>) -> Router {
 
     let protocol = Router::new()
         .route("/token", post(token::post))
+        .route("/par", post(authorize::par::post))
         .route("/userinfo", get(userinfo::handle).post(userinfo::handle))
         .route("/revoke", post(revoke::post))
         .route("/device_authorization", post(device_authorization::post))
@@ -34,6 +38,21 @@ pub fn router(app: &Arc<App>) -> Router {
         .route("/.well-known/oauth-authorization-server", get(metadata::provider))
         .method_not_allowed_fallback(preflight)
         .layer((scope, cors_headers(https)));
+
+    // Off, there is no such address at all.
+    let protocol = match app.config.registration.mode {
+        RegistrationMode::Off => protocol,
+        RegistrationMode::Token | RegistrationMode::Open => protocol.merge(
+            Router::new()
+                .route(registration::PATH, post(registration::post))
+                .route(
+                    "/register/{client_id}",
+                    get(registration::manage::get).put(registration::manage::put).delete(registration::manage::delete),
+                )
+                .method_not_allowed_fallback(preflight)
+                .layer((scope, cors_headers(https))),
+        ),
+    };
 
     let people = Router::new()
         .route("/", get(landing::get))

@@ -79,6 +79,7 @@ impl Default for Registration {
             mode: RegistrationMode::Off,
             pkce: PkcePolicy::Core,
             audiences: Vec::new(),
+            scopes: Vec::new(),
             client_id_metadata_documents: false,
             max_clients: 10_000,
             per_address: 50,
@@ -126,6 +127,7 @@ impl Default for Limits {
             sign_in_per_account: 10,
             sign_in_per_address: 50,
             waiting_requests_per_address: 2_000,
+            pushed_requests_per_client: 20_000,
             window: 900,
             revocation_streams: 20_000,
         }

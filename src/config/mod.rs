@@ -21,6 +21,7 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use crate::model::ScopeSet;
 use crate::model::client::{ClientMetadata, PkcePolicy};
 
 pub use client_rules::{LOCALIZED, LONGEST_AUDIENCE, MOST_AUDIENCES, STANDARD_SCOPES, check_client, is_language_tag};
@@ -174,6 +175,8 @@ pub struct Registration {
     pub pkce: PkcePolicy,
     /// The audiences (RFC 8707) for which clients that nobody vouched for may ask tokens.
     pub audiences: Vec<String>,
+    /// Scope values of the operator's own, and `roles` and `groups`, that clients that nobody vouched for may ask for too.
+    pub scopes: Vec<String>,
     /// Whether a `client_id` may be the URL of a metadata document.
     pub client_id_metadata_documents: bool,
     /// Clients that nobody vouched for, at most.
@@ -182,6 +185,13 @@ pub struct Registration {
     pub per_address: u32,
     /// A client that nobody vouched for is forgotten when it has had no token for this long.
     pub unused_lifetime: u32,
+}
+
+impl Registration {
+    /// The scope values that clients that nobody vouched for may ask for.
+    pub fn allowed_scope(&self) -> ScopeSet {
+        ClientMetadata::default().scope.union(&self.scopes.iter().cloned().collect())
+    }
 }
 
 /// `[registration] mode`
@@ -262,6 +272,8 @@ pub struct Limits {
     pub sign_in_per_address: u32,
     /// Authorization requests from one address within `window` that wait for a person; each takes room in the database.
     pub waiting_requests_per_address: u32,
+    /// Authorization requests that one client that authenticates may push (RFC 9126) within `window`.
+    pub pushed_requests_per_client: u32,
     pub window: u32,
     /// Receivers of the revocation feed that one replica serves at once.
     pub revocation_streams: u32,

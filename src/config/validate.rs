@@ -74,6 +74,7 @@ pub(super) fn validate(config: &Config, warnings: &mut Vec<String>) -> Vec<(Stri
         "tokens.refresh_token_idle_lifetime",
         at_most(tokens.refresh_token_idle_lifetime, tokens.refresh_token_lifetime, "tokens.refresh_token_lifetime"),
     );
+    check("registration.scopes", registration_scopes(config));
     check("sessions.idle_lifetime", at_most(config.sessions.idle_lifetime, config.sessions.lifetime, "sessions.lifetime"));
     let mut problems: Vec<(String, String)> = problems.into_iter().map(|(key, what)| (key.to_owned(), what)).collect();
     problems.extend(scopes(&config.scopes));
@@ -161,6 +162,13 @@ fn argon2_cost(passwords: &Passwords) -> Result<(), String> {
         !enough,
         "is too little for so few iterations; it must be at least 47104 with 1, 19456 with 2, 12288 with 3, 9216 with 4, 7168 with 5",
     )
+}
+
+fn registration_scopes(config: &Config) -> Result<(), String> {
+    let known =
+        |name: &String| STANDARD_SCOPES.contains(&name.as_str()) || config.scopes.iter().any(|custom| custom.name == *name);
+    let unknown = config.registration.scopes.iter().find(|name| !known(name));
+    unknown.map_or(Ok(()), |name| Err(format!("there is no scope {name}; define it under [[scopes]]")))
 }
 
 fn at_most(value: u32, limit: u32, limit_key: &str) -> Result<(), String> {

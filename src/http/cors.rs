@@ -1,4 +1,4 @@
-//! Which endpoints script of another origin may call: token, userinfo, revocation, device authorization (apps of televisions are script),
+//! Which endpoints script of another origin may call: token, userinfo, revocation, registration, device authorization (apps of televisions are script),
 //! JWKS and discovery. Not the authorization
 //! endpoint and no page (RFC 9700 §2.6): a browser goes there itself.
 //!
@@ -26,7 +26,7 @@ pub async fn preflight(method: Method) -> Response {
         return StatusCode::METHOD_NOT_ALLOWED.into_response();
     }
     let headers = [
-        (ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET,POST")),
+        (ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET,POST,PUT,DELETE")),
         (ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("authorization,content-type,dpop")),
         (ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("3600")),
     ];

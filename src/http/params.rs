@@ -80,6 +80,27 @@ impl<'a> Params<'a> {
         Ok(params)
     }
 
+    /// Parameters that did not come as a form, by the same rules: empty ones are left out, and none has a NUL.
+    ///
+    /// # Errors
+    /// When there are too many, when one has a NUL, or when a parameter is repeated.
+    pub fn from_pairs(pairs: impl IntoIterator<Item = (Cow<'a, str>, Cow<'a, str>)>) -> Result<Self, ParamsError> {
+        let mut params = Self::default();
+        for (name, value) in pairs.into_iter().filter(|(_, value)| !value.is_empty()) {
+            if params.pairs.len() == MAX_PARAMS {
+                return Err(ParamsError::TooMany);
+            }
+            if name.contains('\0') || value.contains('\0') {
+                return Err(Malformed.into());
+            }
+            if !REPEATABLE.contains(&&*name) && params.get(&name).is_some() {
+                return Err(ParamsError::Duplicate(plain_name(&name)));
+            }
+            params.pairs.push((name, value));
+        }
+        Ok(params)
+    }
+
     /// A parameter that came more than once, if one did.
     pub fn repeated(&self) -> Option<&str> {
         self.repeated.as_deref()

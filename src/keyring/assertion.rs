@@ -6,32 +6,58 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::claims::check_times;
+use super::encrypt;
 use super::jws::{Compact, VerifyError, same_type};
 use super::public_key::{self, SignatureAlg};
-use crate::clock::Timestamp;
+use crate::model::client::ClientAlgorithm;
 
 /// What a client may sign with: `token_endpoint_auth_signing_alg_values_supported`.
 pub const ASSERTION_ALGS: [&str; 5] = ["RS256", "PS256", "ES256", "EdDSA", "Ed25519"];
 
+/// The same as a client registers them.
+pub const ASYMMETRIC: [ClientAlgorithm; 4] =
+    [ClientAlgorithm::Rs256, ClientAlgorithm::Ps256, ClientAlgorithm::Es256, ClientAlgorithm::EdDsa];
+
 /// The types of a client's assertion, if it names one: an access token or an ID token cannot stand in for it (RFC 8725 §3.11).
-const ASSERTION_TYPES: [&str; 2] = ["JWT", "client-authentication+jwt"];
+pub const ASSERTION_TYPES: [&str; 2] = ["JWT", "client-authentication+jwt"];
 /// Members that only a private or a symmetric key has (RFC 7518 §6).
-const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
-const MAX_KEYS: usize = 20;
+pub(super) const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+pub(super) const MAX_KEYS: usize = 20;
 /// How many keys are tried when the assertion does not name one.
 const MAX_TRIES: usize = 10;
 pub(super) const LEEWAY: Duration = Duration::from_secs(30);
 
-/// Verifies a client's assertion by its JWK set and returns the claims. `exp` is required; `exp`, `nbf` and `iat` are checked
-/// against `now` with 30 s leeway. With `kid` in the header only that key counts; without, each suitable one is tried.
+/// Checks that a JWS says to be of one of these types, or of none: what a client signed for one purpose cannot serve another
+/// (RFC 8725 §3.11).
+///
+/// # Errors
+/// `Type`, or what makes it no compact JWS.
+pub fn check_type(token: &str, types: &[&str]) -> Result<(), VerifyError> {
+    of_type(&Compact::parse(token)?, types)
+}
+
+pub(super) fn of_type(jws: &Compact<'_>, types: &[&str]) -> Result<(), VerifyError> {
+    let typ = jws.header.get("typ").map(|typ| typ.as_str().unwrap_or_default());
+    match typ.is_none_or(|typ| types.iter().any(|expected| same_type(typ, expected))) {
+        true => Ok(()),
+        false => Err(VerifyError::Type),
+    }
+}
+
+/// Verifies the signature of a client's JWS by its JWK set, whatever it is for, and returns the claims. With `kid` in the header only that
+/// key counts; without, each suitable one is tried. `allowed`: the algorithms that it may have.
 ///
 /// # Errors
 /// The first thing that is wrong, for the log.
-pub fn verify_with_jwks(token: &str, jwks: &Value, now: Timestamp) -> Result<Map<String, Value>, VerifyError> {
-    let jws = Compact::parse(token)?;
-    check_type(&jws)?;
+pub fn verify_signature(token: &str, jwks: &Value, allowed: &[ClientAlgorithm]) -> Result<Map<String, Value>, VerifyError> {
+    signed(&Compact::parse(token)?, jwks, allowed)
+}
+
+fn signed(jws: &Compact<'_>, jwks: &Value, allowed: &[ClientAlgorithm]) -> Result<Map<String, Value>, VerifyError> {
     let alg = jws.member("alg").and_then(SignatureAlg::from_name).ok_or(VerifyError::Algorithm)?;
+    if !allowed.iter().any(|allowed| SignatureAlg::of_client(*allowed) == Some(alg)) {
+        return Err(VerifyError::Algorithm);
+    }
     let kid = jws.header.get("kid");
     let verifiers = keys_of(jwks)
         .filter(|jwk| public_key::suits(jwk, alg))
@@ -42,21 +68,10 @@ pub fn verify_with_jwks(token: &str, jwks: &Value, now: Timestamp) -> Result<Map
     for verifier in verifiers {
         tried = true;
         if public_key::is_signed(&*verifier, alg, jws.signing_input, &jws.signature) {
-            let claims = jws.claims()?;
-            check_times(&claims, now, LEEWAY)?;
-            return Ok(claims);
+            return jws.claims();
         }
     }
     Err(if tried { VerifyError::Signature } else { VerifyError::UnknownKey })
-}
-
-/// Whether the assertion names no type, or one that is right.
-pub(super) fn check_type(jws: &Compact<'_>) -> Result<(), VerifyError> {
-    let typ = jws.header.get("typ").map(|typ| typ.as_str().unwrap_or_default());
-    match typ.is_none_or(|typ| ASSERTION_TYPES.iter().any(|expected| same_type(typ, expected))) {
-        true => Ok(()),
-        false => Err(VerifyError::Type),
-    }
 }
 
 /// Whether a client may register this JWK set: 1 to 20 public keys, each of another `kid`, and at least one that can verify an
@@ -89,9 +104,13 @@ pub fn validate_jwks(jwks: &Value) -> Result<(), String> {
         if let Some(alg) = public_key::suits_any(key) {
             public_key::verifier(key, alg).map_err(at)?;
             usable = true;
+        } else if encrypt::validate(key).map_err(at)? {
+            usable = true;
         }
     }
-    if usable { Ok(()) } else { Err(format!("no key can verify a signature of {}", ASSERTION_ALGS.join(", "))) }
+    let useless =
+        || format!("no key can verify a signature of {}, nor can anything be encrypted to one", ASSERTION_ALGS.join(", "));
+    if usable { Ok(()) } else { Err(useless()) }
 }
 
 fn keys_of(jwks: &Value) -> impl Iterator<Item = &Map<String, Value>> {

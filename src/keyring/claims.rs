@@ -54,8 +54,20 @@ pub fn check_claims(claims: &Map<String, Value>, rules: &ClaimRules<'_>) -> Resu
 
 /// Checks `exp` (required), `nbf` and `iat` (if present).
 pub(super) fn check_times(claims: &Map<String, Value>, now: Timestamp, leeway: Duration) -> Result<(), ClaimError> {
-    let expires_at = claims.get("exp").and_then(date).ok_or(ClaimError::NotADate("exp"))?;
-    if expires_at <= now.minus(leeway) {
+    if !claims.contains_key("exp") {
+        return Err(ClaimError::NotADate("exp"));
+    }
+    check_dates(claims, now, leeway)
+}
+
+/// Checks `exp`, `nbf` and `iat`, each if present: what need not expire may still say when it does.
+///
+/// # Errors
+/// The first one that is wrong.
+pub fn check_dates(claims: &Map<String, Value>, now: Timestamp, leeway: Duration) -> Result<(), ClaimError> {
+    if let Some(expires_at) = claims.get("exp")
+        && date(expires_at).ok_or(ClaimError::NotADate("exp"))? <= now.minus(leeway)
+    {
         return Err(ClaimError::Expired);
     }
     for name in ["nbf", "iat"] {

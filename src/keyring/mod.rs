@@ -3,11 +3,13 @@
 
 mod assertion;
 mod claims;
+mod encrypt;
 mod generate;
 mod import;
 mod jws;
 mod kek;
 mod key_file;
+mod key_set;
 mod public_key;
 mod secret_assertion;
 mod sign;
@@ -27,12 +29,14 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-pub use assertion::{ASSERTION_ALGS, validate_jwks, verify_with_jwks};
-pub use claims::{ClaimError, ClaimRules, check_claims};
+pub use assertion::{ASSERTION_ALGS, ASSERTION_TYPES, ASYMMETRIC, check_type, validate_jwks, verify_signature};
+pub use claims::{ClaimError, ClaimRules, check_claims, check_dates};
+pub use encrypt::{Content, Recipient, encrypt};
 pub use generate::generate;
 pub use import::{ImportError, ImportedKey, import};
 pub use jws::{MAX_TOKEN_BYTES, VerifyError};
 pub use kek::{KekError, KeyEncryptionKey, SealError};
+pub use key_set::parse_jwks;
 pub use secret_assertion::verify_with_secret;
 pub use strict_json::object as strict_json_object;
 pub use verify::{PublicKeys, PublicKeysError, Verified};

@@ -8,6 +8,7 @@ use josekit::jws::{ES256, EdDSA, JwsVerifier, PS256, RS256};
 use serde_json::{Map, Value};
 
 use crate::model::Algorithm;
+use crate::model::client::ClientAlgorithm;
 
 /// RSA keys under this are refused (RFC 7518 §3.3) ...
 const MIN_RSA_BITS: usize = 2048;
@@ -35,6 +36,17 @@ impl SignatureAlg {
             "ES256" => Some(Self::Es256),
             "EdDSA" | "Ed25519" => Some(Self::EdDsa),
             _ => None,
+        }
+    }
+
+    /// What a client's registered algorithm is here; nothing for the one that is no signature.
+    pub(super) const fn of_client(alg: ClientAlgorithm) -> Option<Self> {
+        match alg {
+            ClientAlgorithm::Rs256 => Some(Self::Rs256),
+            ClientAlgorithm::Ps256 => Some(Self::Ps256),
+            ClientAlgorithm::Es256 => Some(Self::Es256),
+            ClientAlgorithm::EdDsa => Some(Self::EdDsa),
+            ClientAlgorithm::Hs256 => None,
         }
     }
 
@@ -127,7 +139,7 @@ pub(super) fn is_signed(verifier: &dyn JwsVerifier, alg: SignatureAlg, message: 
     plausible && verifier.verify(message, signature).is_ok()
 }
 
-fn check_rsa(n: &[u8], e: &[u8]) -> Result<(), String> {
+pub(super) fn check_rsa(n: &[u8], e: &[u8]) -> Result<(), String> {
     let bits = match n {
         [] | [0, ..] => return Err("`n` is empty or begins with a zero byte".to_owned()),
         [first, rest @ ..] => rest.len() * 8 + (u8::BITS - first.leading_zeros()) as usize,
@@ -142,14 +154,14 @@ fn check_rsa(n: &[u8], e: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
-fn require_length(jwk: &Map<String, Value>, name: &str, length: usize) -> Result<(), String> {
+pub(super) fn require_length(jwk: &Map<String, Value>, name: &str, length: usize) -> Result<(), String> {
     match bytes(jwk, name)?.len() {
         found if found == length => Ok(()),
         found => Err(format!("`{name}` has {length} bytes; this one has {found}")),
     }
 }
 
-fn bytes(jwk: &Map<String, Value>, name: &str) -> Result<Vec<u8>, String> {
+pub(super) fn bytes(jwk: &Map<String, Value>, name: &str) -> Result<Vec<u8>, String> {
     let text = jwk.get(name).and_then(Value::as_str).ok_or_else(|| format!("`{name}` is missing or not a string"))?;
     URL_SAFE_NO_PAD.decode(text).map_err(|_| format!("`{name}` is not base64url without padding"))
 }

@@ -5,7 +5,7 @@ use hmac::{Hmac, Mac};
 use serde_json::{Map, Value};
 use sha2::Sha256;
 
-use super::assertion::{LEEWAY, check_type};
+use super::assertion::{ASSERTION_TYPES, LEEWAY, of_type};
 use super::claims::check_times;
 use super::jws::{Compact, VerifyError};
 use crate::clock::Timestamp;
@@ -21,7 +21,7 @@ const MIN_SECRET_BYTES: usize = 32;
 /// The first thing that is wrong, for the log.
 pub fn verify_with_secret(token: &str, secret: &Secret, now: Timestamp) -> Result<Map<String, Value>, VerifyError> {
     let jws = Compact::parse(token)?;
-    check_type(&jws)?;
+    of_type(&jws, &ASSERTION_TYPES)?;
     if jws.member("alg") != Some("HS256") {
         return Err(VerifyError::Algorithm);
     }

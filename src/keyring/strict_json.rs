@@ -1,5 +1,5 @@
-//! JSON as a signed token may hold it: one object, no member twice (RFC 8725 §2.4 and §3.10, RFC 7519 §4), not nested deeply, nothing
-//! after it. serde_json alone keeps the last of two equal members, and so reads another token than a parser that keeps the first.
+//! JSON as others' signed tokens and documents may hold it: one object, no member twice (RFC 8725 §2.4 and §3.10, RFC 7519 §4), not nested deeply, nothing
+//! after it. serde_json alone keeps the last of two equal members, and so reads another text than a parser that keeps the first.
 
 use std::fmt;
 

@@ -1,5 +1,7 @@
 //! A client is registered, changed, given a new secret, disabled, enabled or deleted.
 
+mod unvouched;
+
 use std::time::Duration;
 
 use serde_json::Map;
@@ -13,7 +15,9 @@ use crate::model::client::ClientOrigin;
 use crate::model::sector::same_subjects;
 use crate::model::{Actor, AuditKind, Client, ClientMetadata, Json, Secret};
 use crate::revocation;
-use crate::store::{StoreError, Tx, clients, token_families};
+use crate::store::{StoreError, Tx, clients, registration, token_families};
+
+pub use unvouched::{Registered, Registration, change_itself, forget_unused, register, used};
 
 /// How far the clocks of two replicas may differ (docs/operating.md). Tokens of a person fall by `sid` as well, those of a client only by `iat`.
 pub const CLOCKS_DIFFER: Duration = Duration::from_secs(2);
@@ -41,7 +45,8 @@ pub async fn create(app: &App, actor: &Actor, id: &str, metadata: ClientMetadata
 
 /// Replaces a client's metadata. A client that now needs a secret and has none is given one; and so is one whose secret must be readable
 /// from now on, since of the old one there is only the hash. If the client knows people by another `sub` from now on, its refresh tokens end:
-/// those tokens never change whom they are about (OpenID Connect Core §12.2).
+/// those tokens never change whom they are about (OpenID Connect Core §12.2). A client that registered itself can change itself no more: it
+/// could take back what the operator decided.
 pub async fn update(app: &App, actor: &Actor, client: &Client, metadata: ClientMetadata) -> Result<Option<Secret>, StoreError> {
     let now = app.now();
     let mut tx = app.store.begin().await?;
@@ -49,6 +54,7 @@ pub async fn update(app: &App, actor: &Actor, client: &Client, metadata: ClientM
         token_families::revoke_of_client(&mut tx, &client.id, now).await?;
     }
     clients::update(&mut tx, &client.id, &Json(metadata), client.origin, now).await?;
+    registration::end_management(&mut tx, &client.id).await?;
     let fresh = match clients::find(&mut tx, &client.id).await? {
         Some(present) => client_secret::follow_metadata(app, &mut tx, &present).await?,
         None => None,

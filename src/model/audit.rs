@@ -31,6 +31,8 @@ pub enum AuditKind {
     ClientDisabled,
     ClientEnabled,
     ClientDeleted,
+    RegistrationTokenCreated,
+    RegistrationTokenRevoked,
     TokenRevoked,
     TokenExchanged,
     CodeReplayed,

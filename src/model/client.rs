@@ -62,6 +62,13 @@ pub enum ClientOrigin {
     Document,
 }
 
+impl ClientOrigin {
+    /// Whether an operator knows of the client: one that made itself known says of itself what it likes.
+    pub const fn is_vouched_for(self) -> bool {
+        matches!(self, Self::Declared | Self::Operator)
+    }
+}
+
 /// Client metadata, with the names of OpenID Connect Registration 1.0 §2 and RFC 7591 §2 where these have one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

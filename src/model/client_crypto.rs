@@ -38,6 +38,21 @@ pub enum KeyManagement {
 }
 
 impl KeyManagement {
+    pub const ALL: [Self; 6] =
+        [Self::RsaOaep256, Self::EcdhEs, Self::EcdhEsA128Kw, Self::EcdhEsA256Kw, Self::A128Kw, Self::A256Kw];
+
+    /// The `alg` of a JWE.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::RsaOaep256 => "RSA-OAEP-256",
+            Self::EcdhEs => "ECDH-ES",
+            Self::EcdhEsA128Kw => "ECDH-ES+A128KW",
+            Self::EcdhEsA256Kw => "ECDH-ES+A256KW",
+            Self::A128Kw => "A128KW",
+            Self::A256Kw => "A256KW",
+        }
+    }
+
     /// Whether the client's secret, in the clear, is needed for it.
     pub const fn needs_secret(self) -> bool {
         matches!(self, Self::A128Kw | Self::A256Kw)
@@ -57,4 +72,31 @@ pub enum ContentEncryption {
     A128Gcm,
     #[serde(rename = "A256GCM")]
     A256Gcm,
+}
+
+impl ContentEncryption {
+    pub const ALL: [Self; 4] = [Self::A128CbcHs256, Self::A256CbcHs512, Self::A128Gcm, Self::A256Gcm];
+
+    /// The `enc` of a JWE.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::A128CbcHs256 => "A128CBC-HS256",
+            Self::A256CbcHs512 => "A256CBC-HS512",
+            Self::A128Gcm => "A128GCM",
+            Self::A256Gcm => "A256GCM",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_algorithm_is_registered_by_the_name_that_its_jwe_has() {
+        KeyManagement::ALL.iter().for_each(|alg| assert_eq!(json!(alg), alg.as_str()));
+        ContentEncryption::ALL.iter().for_each(|enc| assert_eq!(json!(enc), enc.as_str()));
+    }
 }

@@ -17,7 +17,7 @@ use crate::http::params::Params;
 use crate::keyring;
 use crate::model::client::{AuthMethod, ClientAlgorithm};
 use crate::model::{Client, Secret};
-use crate::oidc::client_secret;
+use crate::oidc::{client_keys, client_secret};
 use crate::store::clients;
 
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -53,7 +53,7 @@ pub async fn authenticate(app: &App, headers: &HeaderMap, params: &Params<'_>) -
         (AuthMethod::PrivateKeyJwt | AuthMethod::ClientSecretJwt, Proof::Assertion(assertion)) => {
             let claims = match client.metadata.token_endpoint_auth_method {
                 AuthMethod::ClientSecretJwt => verify_by_secret(app, &client, &assertion, now).await?,
-                _ => verify_by_key(&client, &assertion, now)?,
+                _ => verify_by_key(app, &client, &assertion, now).await?,
             };
             check_assertion(app, &client, &claims, now).await?;
         }
@@ -120,10 +120,14 @@ fn refused_assertion(client: &Client, reason: impl std::fmt::Display) -> OAuthEr
     OAuthError::invalid_client(format!("client assertion of {}: {reason}", client.id))
 }
 
-/// The claims of a `private_key_jwt`: signed by a key of the client's.
-fn verify_by_key(client: &Client, assertion: &str, now: Timestamp) -> Result<Map<String, Value>, OAuthError> {
-    let jwks = client.metadata.jwks.as_ref().ok_or_else(|| refused_assertion(client, "the client has no jwks"))?;
-    keyring::verify_with_jwks(assertion, jwks, now).map_err(|error| refused_assertion(client, error))
+/// The claims of a `private_key_jwt`: signed by a key of the client's, with the algorithm that it registered, if it did.
+async fn verify_by_key(app: &App, client: &Client, assertion: &str, now: Timestamp) -> Result<Map<String, Value>, OAuthError> {
+    let registered = client.metadata.token_endpoint_auth_signing_alg.as_ref();
+    let allowed = registered.map_or(&keyring::ASYMMETRIC[..], std::slice::from_ref);
+    keyring::check_type(assertion, &keyring::ASSERTION_TYPES).map_err(|error| refused_assertion(client, error))?;
+    let claims = client_keys::verify(app, client, assertion, allowed).await.map_err(|error| refused_assertion(client, error))?;
+    keyring::check_dates(&claims, now, app.leeway()).map_err(|error| refused_assertion(client, error))?;
+    Ok(claims)
 }
 
 /// The claims of a `client_secret_jwt`: signed with the client's secret. HS256 is the only algorithm that can be meant.

@@ -10,12 +10,12 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use crate::app::App;
-use crate::config::{Config, STANDARD_SCOPES};
+use crate::config::{Config, RegistrationMode, STANDARD_SCOPES};
 use crate::keyring;
 use crate::model::Algorithm;
-use crate::model::client::GrantType;
+use crate::model::client::{ContentEncryption, GrantType, KeyManagement};
 use crate::model::response_type::ResponseType;
-use crate::oidc::{authentication, claims};
+use crate::oidc::{authentication, claims, registration};
 
 /// Resource servers may keep the key set for ten minutes: `lifecycle::key::JWKS_MAX_AGE`.
 const CACHE: HeaderValue = HeaderValue::from_static("public, max-age=600");
@@ -77,12 +77,17 @@ fn provider_metadata(config: &Config) -> Value {
     let confidential_auth = ["client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt"];
     let client_auth: Vec<&str> = confidential_auth.into_iter().chain(["none"]).collect();
     let assertion_algs: Vec<&str> = keyring::ASSERTION_ALGS.into_iter().chain(["HS256"]).collect();
+    // To be encrypted to others alone: for a request object there is no such member, since nothing can be encrypted to us.
+    let encryption_algs = KeyManagement::ALL.map(KeyManagement::as_str);
+    let encryption_encs = ContentEncryption::ALL.map(ContentEncryption::as_str);
     let mut metadata = json!({
         "issuer": issuer,
         "authorization_endpoint": at("/authorize"),
         "token_endpoint": at("/token"),
         "userinfo_endpoint": at("/userinfo"),
         "jwks_uri": at("/jwks"),
+        "pushed_authorization_request_endpoint": at("/par"),
+        "require_pushed_authorization_requests": config.oauth.require_pushed_authorization_requests,
         "revocation_endpoint": at("/revoke"),
         "device_authorization_endpoint": at("/device_authorization"),
         "introspection_endpoint": at("/introspect"),
@@ -103,6 +108,11 @@ fn provider_metadata(config: &Config) -> Value {
         "display_values_supported": ["page"],
         "ui_locales_supported": ["en"],
         "id_token_signing_alg_values_supported": ["RS256", "ES256"],
+        "id_token_encryption_alg_values_supported": encryption_algs,
+        "id_token_encryption_enc_values_supported": encryption_encs,
+        "userinfo_signing_alg_values_supported": ["RS256", "ES256"],
+        "userinfo_encryption_alg_values_supported": encryption_algs,
+        "userinfo_encryption_enc_values_supported": encryption_encs,
         "token_endpoint_auth_methods_supported": client_auth,
         "token_endpoint_auth_signing_alg_values_supported": assertion_algs,
         "revocation_endpoint_auth_methods_supported": client_auth,
@@ -111,11 +121,16 @@ fn provider_metadata(config: &Config) -> Value {
         "introspection_endpoint_auth_signing_alg_values_supported": assertion_algs,
         "authorization_response_iss_parameter_supported": true,
         "claims_parameter_supported": true,
-        "request_parameter_supported": false,
-        "request_uri_parameter_supported": false,
+        "request_parameter_supported": true,
+        "request_object_signing_alg_values_supported": keyring::ASYMMETRIC,
+        "request_uri_parameter_supported": true,
+        "require_request_uri_registration": true,
     });
     if let Some(members) = metadata.as_object_mut().filter(|_| config.tokens.status_list) {
         members.insert("status_list_aggregation_endpoint".to_owned(), at("/status-lists").into());
+    }
+    if let Some(members) = metadata.as_object_mut().filter(|_| config.registration.mode != RegistrationMode::Off) {
+        members.insert("registration_endpoint".to_owned(), at(registration::PATH).into());
     }
     metadata
 }

@@ -8,11 +8,11 @@ use serde_json::{Map, Value};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::error::{ErrorCode, OAuthError};
-use crate::keyring::{self, KeyError};
+use crate::keyring::{self, Content, KeyError};
 use crate::lifecycle::client::{CLOCKS_DIFFER, FURTHEST_CUT_OFF};
 use crate::model::{Client, ScopeSet, StatusListEntry, StatusReference, User, access_token_audience};
 use crate::oidc::subject::KeptSubject;
-use crate::oidc::{claims, status_list};
+use crate::oidc::{claims, encryption, status_list};
 use crate::revocation::wait_to_mint;
 
 /// `typ` of our access tokens (RFC 9068 §2.1).
@@ -205,11 +205,11 @@ struct IdTokenClaims<'a> {
     about_user: &'a Map<String, Value>,
 }
 
-/// Signs an ID token.
+/// Signs an ID token, and encrypts it if the client registered that.
 ///
 /// # Errors
-/// If the key set has no key for the algorithm.
-pub fn id_token(app: &App, token: &IdToken<'_>) -> Result<String, KeyError> {
+/// If the key set has no key for the algorithm, or the client none to be encrypted to.
+pub async fn id_token(app: &App, token: &IdToken<'_>) -> Result<String, OAuthError> {
     let metadata = &token.client.metadata;
     let alg = metadata.id_token_signed_response_alg;
     let lifetime = metadata.id_token_lifetime.unwrap_or(app.config.tokens.id_token_lifetime);
@@ -229,7 +229,10 @@ pub fn id_token(app: &App, token: &IdToken<'_>) -> Result<String, KeyError> {
         sid: token.session_id,
         about_user: &token.claims,
     };
-    app.keyring.current().sign(alg, ID_TOKEN_TYPE, &claims)
+    let signed = app.keyring.current().sign(alg, ID_TOKEN_TYPE, &claims)?;
+    let Some(alg) = metadata.id_token_encrypted_response_alg else { return Ok(signed) };
+    let enc = metadata.id_token_encrypted_response_enc;
+    encryption::encrypt_to(app, token.client, alg, enc, Content::Signed(&signed)).await
 }
 
 /// What an `id_token_hint` tells.
@@ -240,15 +243,23 @@ pub struct IdTokenHint {
     pub sid: Option<String>,
 }
 
-/// Reads an ID token of ours that comes back as a hint. It may have expired (OpenID Connect Core §3.1.2.1).
+/// Reads an ID token of ours that comes back as a hint. It may have expired (OpenID Connect Core §3.1.2.1). One that was encrypted comes
+/// back as the client decrypted it: to us nobody can encrypt.
 ///
 /// # Errors
 /// For the log: why it is not one.
 pub fn read_id_token(app: &App, token: &str) -> Result<IdTokenHint, String> {
+    if token.split('.').count() == 5 {
+        return Err("it is encrypted: send the signed token that is inside of it".to_owned());
+    }
     let verified = app.keyring.current().verify(token, ID_TOKEN_TYPE).map_err(|error| error.to_string())?;
     let text = |name: &str| verified.claims.get(name).and_then(Value::as_str).map(str::to_owned);
     if text("iss").as_deref() != Some(&app.issuer.url) {
         return Err("iss is not this issuer".to_owned());
+    }
+    // Signed userinfo is a JWT of ours too, and names the person and the client.
+    if !verified.claims.get("exp").is_some_and(Value::is_i64) {
+        return Err("it is not an ID token: exp is missing".to_owned());
     }
     match (text("sub"), text("aud")) {
         (Some(sub), Some(client_id)) => Ok(IdTokenHint { sub, client_id, sid: text("sid") }),

@@ -4,17 +4,24 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::State;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderMap, Method, StatusCode};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value};
 
 use crate::app::App;
 use crate::error::{ErrorCode, OAuthError};
 use crate::http::bearer;
 use crate::http::headers::json_no_store;
 use crate::http::params::{self, Params};
+use crate::keyring::Content;
+use crate::model::Client;
 use crate::oidc::access_token::{self, Refusal};
-use crate::oidc::{claims, subject};
+use crate::oidc::{claims, encryption, subject};
 use crate::store::{access_tokens, users};
+
+/// `typ` of signed userinfo. Other than an ID token it has no `exp`, by which `mint::read_id_token` tells them apart.
+const USERINFO_TYPE: &str = "JWT";
 
 /// Both methods; the token comes in the header, or in the form of a POST (RFC 6750 §2.1, §2.2), never in the URL.
 pub async fn handle(
@@ -46,7 +53,33 @@ pub async fn handle(
     let mut claims = claims::for_userinfo(&app.config, &user, &token.scope, &requested);
     // That of the ID token which came with it (OpenID Connect Core §5.3.2).
     claims.insert("sub".to_owned(), token.sub.as_str().into());
-    Ok(json_no_store(StatusCode::OK, &claims))
+    drop(conn);
+    let client = app.clients.find(&app.store, &token.client_id, app.now()).await?;
+    let client = client.ok_or_else(|| invalid_token("the client is gone"))?;
+    respond(&app, &client, claims).await
+}
+
+/// OpenID Connect Core §5.3.2: JSON, or a JWT that is signed, encrypted, or signed and then encrypted, as the client registered.
+async fn respond(app: &App, client: &Client, mut claims: Map<String, Value>) -> Result<Response, OAuthError> {
+    let metadata = &client.metadata;
+    let signed = match metadata.userinfo_signed_response_alg {
+        None => None,
+        Some(alg) => {
+            claims.insert("iss".to_owned(), app.issuer.url.as_str().into());
+            claims.insert("aud".to_owned(), client.id.as_str().into());
+            Some(app.keyring.current().sign(alg, USERINFO_TYPE, &claims)?)
+        }
+    };
+    let jwt = match (metadata.userinfo_encrypted_response_alg, signed) {
+        (None, None) => return Ok(json_no_store(StatusCode::OK, &claims)),
+        (None, Some(signed)) => signed,
+        (Some(alg), signed) => {
+            let json = serde_json::to_vec(&claims).map_err(OAuthError::internal)?;
+            let content = signed.as_deref().map_or(Content::Claims(&json), Content::Signed);
+            encryption::encrypt_to(app, client, alg, metadata.userinfo_encrypted_response_enc, content).await?
+        }
+    };
+    Ok((StatusCode::OK, [(CONTENT_TYPE, "application/jwt"), (CACHE_CONTROL, "no-store")], jwt).into_response())
 }
 
 fn refused(refusal: Refusal) -> OAuthError {

@@ -12,7 +12,9 @@ const PUT: &str = "INSERT INTO grants (user_id, client_id, scope, created_at, up
     ON CONFLICT (user_id, client_id) DO UPDATE SET scope = excluded.scope, updated_at = excluded.updated_at";
 const DELETE: &str = "DELETE FROM grants WHERE user_id = $1 AND client_id = $2";
 
-pub(super) const STATEMENTS: &[&str] = &[FIND, OF_USER, PUT, DELETE];
+const DELETE_OF_CLIENT: &str = "DELETE FROM grants WHERE client_id = $1";
+
+pub(super) const STATEMENTS: &[&str] = &[FIND, OF_USER, PUT, DELETE, DELETE_OF_CLIENT];
 
 /// What this person granted to this client.
 pub async fn find(conn: &mut Conn, user_id: &str, client_id: &str) -> Result<Option<Grant>, StoreError> {
@@ -33,4 +35,9 @@ pub async fn put(tx: &mut Tx, user_id: &str, client_id: &str, scope: &Json<Scope
 /// Forgets consent: the person is asked again. `false` if there was none.
 pub async fn delete(tx: &mut Tx, user_id: &str, client_id: &str) -> Result<bool, StoreError> {
     Ok(execute!(tx, DELETE, user_id, client_id)? > 0)
+}
+
+/// Forgets everybody's consent to this client: they are asked again.
+pub async fn delete_of_client(tx: &mut Tx, client_id: &str) -> Result<u64, StoreError> {
+    execute!(tx, DELETE_OF_CLIENT, client_id)
 }

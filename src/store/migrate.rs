@@ -20,6 +20,8 @@ macro_rules! migrations {
                 (4, "client_origin", include_str!(concat!("../../migrations/", $folder, "/0004_client_origin.sql"))),
                 (5, "pairwise", include_str!(concat!("../../migrations/", $folder, "/0005_pairwise.sql"))),
                 (7, "device", include_str!(concat!("../../migrations/", $folder, "/0007_device.sql"))),
+                (8, "registration_tokens", include_str!(concat!("../../migrations/", $folder, "/0008_registration_tokens.sql"))),
+                (9, "pushed_requests", include_str!(concat!("../../migrations/", $folder, "/0009_pushed_requests.sql"))),
                 (10, "responses", include_str!(concat!("../../migrations/", $folder, "/0010_responses.sql"))),
             ])
         })

@@ -17,6 +17,8 @@ pub mod exchanged_tokens;
 pub mod grants;
 pub mod installation;
 pub mod pairwise_subjects;
+pub mod pushed_requests;
+pub mod registration;
 pub mod revocations;
 pub mod sessions;
 pub mod signing_keys;
@@ -39,6 +41,8 @@ pub fn statements() -> impl Iterator<Item = &'static str> {
         grants::STATEMENTS,
         installation::STATEMENTS,
         pairwise_subjects::STATEMENTS,
+        pushed_requests::STATEMENTS,
+        registration::STATEMENTS,
         revocations::STATEMENTS,
         sessions::STATEMENTS,
         signing_keys::STATEMENTS,

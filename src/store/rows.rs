@@ -15,8 +15,8 @@ use crate::clock::Timestamp;
 use crate::model::client::ClientOrigin;
 use crate::model::{
     AccessTokenRecord, Algorithm, AuditEvent, AuditKind, AuthorizationCode, AuthorizationRequest, Client, DeviceAuthorization,
-    DeviceDecision, ExchangedToken, Grant, Json, KeyState, RefreshToken, Revocation, RevocationKind, Session, SigningKey,
-    StatusList, TokenFamily, User,
+    DeviceDecision, ExchangedToken, Grant, Json, KeyState, RefreshToken, RegistrationToken, Revocation, RevocationKind, Session,
+    SigningKey, StatusList, TokenFamily, User,
 };
 
 type BoxError = Box<dyn StdError + Send + Sync>;
@@ -171,6 +171,7 @@ rows! {
         token_hash, family_id, created_at, expires_at, rotated_at, access_token_jti, access_token_expires_at, status_list,
         status_idx,
     }
+    RegistrationToken { id, token_hash, note, uses_left, created_at, expires_at }
     StatusList { id, size, created_at, expires_at }
     SigningKey { kid, alg, state, public_jwk, private_jwe, created_at, activated_at, retired_at, revoked_at }
     Revocation { seq, kind, id, not_before, expires_at, audience }

@@ -27,6 +27,7 @@ const PATHS: &[&str] = &[
     "/authorize",
     "/authorize/resume",
     "/token",
+    "/par",
     "/device_authorization",
     "/userinfo",
     "/revoke",

@@ -160,7 +160,7 @@ impl Options {
 /// Every rule that it breaks.
 pub(super) fn check(id: &str, metadata: &ClientMetadata, config: &Config) -> anyhow::Result<()> {
     // A client that needs a secret is given one.
-    let has_secret = metadata.token_endpoint_auth_method.needs_secret();
+    let has_secret = metadata.needs_secret();
     match check_client(id, has_secret, metadata, config) {
         Ok(()) => Ok(()),
         Err(broken) if broken.len() == 1 => bail!("{}", broken.join("")),

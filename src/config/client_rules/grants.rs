@@ -1,13 +1,12 @@
 //! Grants and response types: each needs the other, and something to stand on (OpenID Connect Registration 1.0 §2, RFC 7591 §2.1).
 
-use std::collections::BTreeSet;
-
 use url::Url;
 
 use super::refuse_if;
 use crate::config::Config;
 use crate::model::ClientMetadata;
 use crate::model::client::{ApplicationType, AuthMethod, GrantType, ResponseType, SubjectType};
+use crate::model::sector::sector;
 
 pub(super) fn check(metadata: &ClientMetadata, config: &Config, broken: &mut Vec<String>) {
     let uses = |grant: GrantType| metadata.grant_types.contains(&grant);
@@ -85,14 +84,8 @@ fn response_types(metadata: &ClientMetadata, config: &Config, broken: &mut Vec<S
 
 /// OpenID Connect Core §8.1: what is pairwise is so for one host, or for those that a sector lists.
 fn pairwise(metadata: &ClientMetadata, broken: &mut Vec<String>) {
-    if metadata.subject_type != SubjectType::Pairwise || metadata.sector_identifier_uri.is_some() {
-        return;
-    }
-    let hosts: BTreeSet<Option<String>> =
-        metadata.redirect_uris.iter().map(|uri| Url::parse(uri).ok().and_then(|url| url.host_str().map(str::to_owned))).collect();
-    let one = hosts.len() == 1 && !hosts.contains(&None);
     refuse_if(
-        !one,
+        metadata.subject_type == SubjectType::Pairwise && sector(metadata).is_none(),
         "sector_identifier_uri: is missing; pairwise subjects need it unless all redirect_uris have the same host",
         broken,
     );

@@ -17,12 +17,12 @@ const MOST_KEYS: usize = 20;
 pub(super) fn check(has_secret: bool, metadata: &ClientMetadata, config: &Config, broken: &mut Vec<String>) {
     let method = metadata.token_endpoint_auth_method;
     refuse_if(
-        method.needs_secret() && !has_secret,
+        metadata.needs_secret() && !has_secret,
         "client_secret: is missing; set one, or set token_endpoint_auth_method to \"none\" for an app that cannot keep a secret",
         broken,
     );
     refuse_if(
-        !method.needs_secret() && has_secret,
+        !metadata.needs_secret() && has_secret,
         "client_secret: is of no use with this token_endpoint_auth_method; leave it out",
         broken,
     );
@@ -89,9 +89,9 @@ fn encryption(what: &str, alg: Option<KeyManagement>, has_enc: bool, metadata: &
         return refuse_if(has_enc, wrong, broken);
     };
     if alg.needs_secret() {
-        let secretless = !metadata.token_endpoint_auth_method.needs_secret();
-        let wrong = format!("{what}_encrypted_response_alg: is made from the client's secret, and this client has none");
-        return refuse_if(secretless, wrong, broken);
+        let public = metadata.token_endpoint_auth_method == AuthMethod::None;
+        let wrong = format!("{what}_encrypted_response_alg: is made from the client's secret, which a public client cannot keep");
+        return refuse_if(public, wrong, broken);
     }
     let types: &[&str] = match alg {
         KeyManagement::RsaOaep256 => &["RSA"],

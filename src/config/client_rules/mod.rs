@@ -77,6 +77,8 @@ fn lifetimes(metadata: &ClientMetadata, broken: &mut Vec<String>) {
         ("id_token_lifetime", metadata.id_token_lifetime, TOKEN_LIFETIME),
         ("refresh_token_lifetime", metadata.refresh_token_lifetime, REFRESH_TOKEN_LIFETIME),
     ];
+    let eternal = metadata.default_max_age.is_some_and(|seconds| seconds > u64::from(u32::MAX));
+    refuse_if(eternal, "default_max_age: is longer than a century", broken);
     for (name, lifetime, (min, max)) in all {
         let wrong = lifetime.is_some_and(|seconds| !(min..=max).contains(&seconds));
         refuse_if(wrong, format!("{name}: must be a whole number of seconds from {min} to {max}"), broken);

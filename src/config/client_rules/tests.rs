@@ -25,7 +25,7 @@ fn legacy() -> Config {
 fn broken_under(config: &Config, change: impl Fn(&mut ClientMetadata)) -> String {
     let mut metadata = app();
     change(&mut metadata);
-    let has_secret = metadata.token_endpoint_auth_method.needs_secret();
+    let has_secret = metadata.needs_secret();
     check_client("app", has_secret, &metadata, config).err().unwrap_or_default().join("\n")
 }
 

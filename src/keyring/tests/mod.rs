@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 
 use super::*;
 use crate::clock::Timestamp;
+use assertion::verify_with_jwks;
 
 const NOW: Timestamp = Timestamp::from_seconds(1_700_000_000);
 

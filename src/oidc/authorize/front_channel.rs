@@ -112,7 +112,7 @@ impl FrontChannel {
                 claims: claims::for_id_token(&app.config, &user, alone.then_some(scope), &parameters.claims),
                 issued_at,
             };
-            front.fields.push(("id_token", mint::id_token(app, &id_token)?));
+            front.fields.push(("id_token", mint::id_token(app, &id_token).await?));
         }
         Ok(front)
     }

@@ -2,13 +2,18 @@
 //! request, decide; then a page asks the person, or a code goes back.
 
 mod decide;
+mod effective;
 mod front_channel;
 mod issue;
+pub mod par;
 mod receive;
 mod request;
+pub mod request_object;
+mod request_uri;
 mod response_type;
 mod return_address;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,7 +54,8 @@ pub async fn get(
 ) -> Result<Response, PageError> {
     // Before anything is read: see `token::subject::load`.
     let received_at = app.now();
-    let Received { client, address, checked } = receive(&app, query.unwrap_or_default().as_bytes()).await?;
+    let Received { client, address, checked } =
+        receive(&app, ip_of(&app, &headers, peer), query.unwrap_or_default().as_bytes()).await?;
     let request = match checked {
         Ok(request) => request,
         Err(error) => return Ok(address.send_error(&error)),
@@ -75,7 +81,7 @@ pub async fn post(State(app): State<Arc<App>>, peer: Peer, headers: HeaderMap, b
     if !params::is_form(&headers) {
         return Err(PageError::bad_link("The request is not application/x-www-form-urlencoded."));
     }
-    let Received { address, checked, .. } = receive(&app, &body).await?;
+    let Received { address, checked, .. } = receive(&app, ip_of(&app, &headers, peer), &body).await?;
     match (checked, limit_waiting(&app, &headers, peer).await) {
         (Ok(request), Ok(())) => Ok(go_on(&app, &store(&app, request).await?)),
         (Err(error), _) | (_, Err(error)) => Ok(address.send_error(&error)),
@@ -194,12 +200,16 @@ fn sub_for(app: &App, client: &Client, user: &User) -> Result<String, PageError>
 /// # Errors
 /// `temporarily_unavailable`
 async fn limit_waiting(app: &App, headers: &HeaderMap, peer: Peer) -> Result<(), OAuthError> {
-    let (_, ip) = app.origin(headers, peer.map(|Extension(ConnectInfo(peer))| peer));
+    let ip = ip_of(app, headers, peer);
     let key = Key::new("waiting request", &rate_limit_key(ip));
     let limits = &app.config.limits;
     let window = Duration::from_secs(limits.window.into());
     let allowed = app.limits.begin(key, limits.waiting_requests_per_address, window, app.now()).await;
     allowed.map_err(|RetryAfter(wait)| OAuthError::busy(wait).because(format!("too many authorization requests from {ip}")))
+}
+
+fn ip_of(app: &App, headers: &HeaderMap, peer: Peer) -> IpAddr {
+    app.origin(headers, peer.map(|Extension(ConnectInfo(peer))| peer)).1
 }
 
 /// Keeps a request while its person is asked. Gives the name under which it goes on; the database has only the hash.

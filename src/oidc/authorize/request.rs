@@ -74,15 +74,10 @@ fn reject_duplicates(params: &Params) -> Result<(), OAuthError> {
     }
 }
 
-/// OpenID Connect Core §3.1.2.6: what we do not support has its own error codes.
+/// OpenID Connect Core §7.2.1: only a self-issued provider's clients describe themselves in a request.
 fn reject_unsupported(params: &Params) -> Result<(), OAuthError> {
-    let unsupported = [
-        ("request", ErrorCode::RequestNotSupported),
-        ("request_uri", ErrorCode::RequestUriNotSupported),
-        ("registration", ErrorCode::RegistrationNotSupported),
-    ];
-    match unsupported.into_iter().find(|(name, _)| params.get(name).is_some()) {
-        Some((name, code)) => Err(OAuthError::new(code, format!("The parameter {name} is not supported."))),
+    match params.get("registration") {
+        Some(_) => Err(OAuthError::new(ErrorCode::RegistrationNotSupported, "The parameter registration is not supported.")),
         None => Ok(()),
     }
 }

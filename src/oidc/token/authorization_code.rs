@@ -77,20 +77,23 @@ pub(super) async fn redeem(
     )?;
     let id_token = match code.scope.contains("openid") {
         false => None,
-        true => Some(mint::id_token(
-            app,
-            &IdToken {
-                client,
-                subject: about(&code.session_id),
-                amr: &code.amr,
-                session_id: &code.session_id,
-                nonce: code.parameters.nonce.as_deref(),
-                access_token: Some(&minted.token),
-                code: None,
-                claims: claims::for_id_token(&app.config, &user, None, &code.parameters.claims),
-                issued_at,
-            },
-        )?),
+        true => Some(
+            mint::id_token(
+                app,
+                &IdToken {
+                    client,
+                    subject: about(&code.session_id),
+                    amr: &code.amr,
+                    session_id: &code.session_id,
+                    nonce: code.parameters.nonce.as_deref(),
+                    access_token: Some(&minted.token),
+                    code: None,
+                    claims: claims::for_id_token(&app.config, &user, None, &code.parameters.claims),
+                    issued_at,
+                },
+            )
+            .await?,
+        ),
     };
 
     let refresh_token = family.as_ref().map(|_| Secret::random());

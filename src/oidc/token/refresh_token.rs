@@ -75,7 +75,7 @@ pub(super) async fn grant(
         status_idx: status.as_ref().map(|status| status.idx),
         status_list: status.map(|status| status.list),
     };
-    let (response, status_entry) = respond(app, &refresh, &successor, &row)?;
+    let (response, status_entry) = respond(app, &refresh, &successor, &row).await?;
     let mut tx = app.store.begin().await?;
     if !token_families::use_family(&mut tx, &family.id, issued_at).await? {
         return Err(OAuthError::invalid_grant("the family was revoked at this moment"));
@@ -100,12 +100,12 @@ async fn again(app: &App, refresh: &Refresh<'_>, successor: &Secret) -> Result<T
     let row = find(app, successor).await?;
     // The first attempt stored its place in a status list, under the key of then. If keys were rotated in between and the new one is
     // revoked, this copy is refused by the key set, not by the list.
-    let (response, _) = respond(app, refresh, successor, &row)?;
+    let (response, _) = respond(app, refresh, successor, &row).await?;
     Ok(response)
 }
 
 /// What the client is given, and what must be stored of it if the token has a place in a status list.
-fn respond(
+async fn respond(
     app: &App,
     refresh: &Refresh<'_>,
     successor: &Secret,
@@ -131,20 +131,23 @@ fn respond(
     let id_token = match scope.contains("openid") {
         false => None,
         // OpenID Connect Core §12.2: the same `auth_time`, and no `nonce`.
-        true => Some(mint::id_token(
-            app,
-            &IdToken {
-                client,
-                subject: about(&family.session_id),
-                amr: &family.amr,
-                session_id: &family.session_id,
-                nonce: None,
-                access_token: Some(&access_token),
-                code: None,
-                claims: claims::for_id_token(&app.config, user, None, claims_request),
-                issued_at: row.created_at,
-            },
-        )?),
+        true => Some(
+            mint::id_token(
+                app,
+                &IdToken {
+                    client,
+                    subject: about(&family.session_id),
+                    amr: &family.amr,
+                    session_id: &family.session_id,
+                    nonce: None,
+                    access_token: Some(&access_token),
+                    code: None,
+                    claims: claims::for_id_token(&app.config, user, None, claims_request),
+                    issued_at: row.created_at,
+                },
+            )
+            .await?,
+        ),
     };
     let response = TokenResponse {
         access_token,

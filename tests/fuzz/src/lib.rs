@@ -3,6 +3,8 @@
 
 pub mod authorize;
 mod provider;
+pub mod registration;
+pub mod request_object;
 pub mod token;
 
 pub use provider::Answer;

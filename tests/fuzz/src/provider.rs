@@ -6,10 +6,13 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::header::{CONTENT_TYPE, COOKIE, LOCATION};
 use axum::http::{HeaderMap, Request, StatusCode};
+use josekit::jwk::Jwk;
+use josekit::jws::ES256;
+use serde_json::json;
 use tempfile::TempDir;
 use tessera::app::App;
 use tessera::clock::{Clock, Timestamp};
-use tessera::config::Config;
+use tessera::config::{Config, RegistrationMode};
 use tessera::lifecycle;
 use tessera::model::{Actor, ClientMetadata};
 use tokio::runtime::Runtime;
@@ -28,6 +31,8 @@ pub struct Provider {
     runtime: Runtime,
     router: Router,
     pub secret: String,
+    /// The private half of the one key that the client registered.
+    pub key: Jwk,
     session: String,
     _folder: TempDir,
 }
@@ -54,11 +59,18 @@ impl Provider {
         config.keys.master_key_path = folder.path().join("master.key");
         // Not what is looked for here, and every input would meet it.
         config.limits.waiting_requests_per_address = 100_000_000;
+        config.registration.mode = RegistrationMode::Open;
+        config.registration.per_address = 1_000_000;
+        config.oauth.legacy_response_types = true;
+        let key = ES256.generate_key_pair().unwrap();
+        let public_key = key.to_jwk_public_key();
+        let key = key.to_jwk_private_key();
         let (app, secret, session) = runtime.block_on(async {
             let app = App::open(config, Clock::manual(Timestamp(1_800_000_000_250_000))).await.unwrap();
             let metadata = ClientMetadata {
                 redirect_uris: vec![REDIRECT_URI.to_owned(), format!("{REDIRECT_URI}?x=1")],
                 skip_consent: true,
+                jwks: Some(json!({ "keys": [public_key] })),
                 ..ClientMetadata::default()
             };
             let secret = lifecycle::client::create(&app, &Actor::operator(), CLIENT_ID, metadata).await.unwrap();
@@ -68,7 +80,7 @@ impl Provider {
             let session = format!("{}={}", app.issuer.cookies.session, started.cookie.expose());
             (app, secret.unwrap().expose().to_owned(), session)
         });
-        Self { router: tessera::router::router(&app), runtime, secret, session, _folder: folder }
+        Self { router: tessera::router::router(&app), runtime, secret, key, session, _folder: folder }
     }
 
     /// What holds for every answer: it was no accident of ours, leads nowhere but to ourselves or to the client, and shows no markup that came

@@ -2,7 +2,9 @@
 
 pub mod browser;
 pub mod calls;
+pub mod client_key;
 pub mod cluster;
+pub mod elsewhere;
 pub mod engines;
 pub mod gate;
 pub mod inflate;
@@ -13,5 +15,6 @@ pub mod postgres;
 pub mod process;
 pub mod provider;
 pub mod redis;
+pub mod response;
 pub mod servers;
 pub mod visitor;

@@ -8,10 +8,12 @@ use crate::harness::engines::TestDatabase;
 use crate::harness::provider::{Browser, ISSUER, PASSWORD, Provider, Response, encode, new_email};
 
 /// Every path of `router.rs` that takes a form of ours.
-const FORMS: [&str; 9] = [
+const FORMS: [&str; 11] = [
     "/login",
     "/select-account",
     "/consent",
+    "/device",
+    "/device/confirm",
     "/logout/confirm",
     "/account/password",
     "/account/sessions",
@@ -32,6 +34,7 @@ fn everything(csrf: &str) -> Vec<(&str, &str)> {
         ("new_password", "a wholly different one"),
         ("new_password_again", "a wholly different one"),
         ("decision", "allow"),
+        ("user_code", "WDJB-MJHT"),
     ];
     [("csrf", csrf)].into_iter().chain(fields).collect()
 }

@@ -3,6 +3,7 @@
 
 mod account;
 mod consent;
+mod device;
 mod forms;
 mod frame;
 mod select_account;

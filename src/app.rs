@@ -23,7 +23,8 @@ use crate::http::{RequestId, client_ip, csrf};
 use crate::keyring::{KeyEncryptionKey, KeySet, Keyring};
 use crate::lifecycle;
 use crate::model::{Actor, SigningKey};
-use crate::oidc::client_keys::ClientKeys;
+use crate::oidc::client_document::{ClientDocuments, client_documents};
+use crate::oidc::client_keys::{ClientKeys, client_keys};
 use crate::oidc::metadata::Documents;
 use crate::oidc::revocation_feed::Feed;
 use crate::oidc::status_list::StatusLists;
@@ -64,6 +65,7 @@ pub struct App {
     pub limits: RateLimiter,
     pub outbound: Arc<Outbound>,
     pub client_keys: ClientKeys,
+    pub client_documents: ClientDocuments,
     pub metrics: Arc<Metrics>,
     /// Set when the provider is about to stop: it is not ready then, so that no new work is sent to it.
     pub draining: AtomicBool,
@@ -148,6 +150,7 @@ impl App {
             None => Metrics::off(),
         };
         let passwords = &config.passwords;
+        let outbound = Arc::new(Outbound::new(&config.outbound)?);
         let app = Arc::new(Self {
             issuer,
             keyring: Keyring::new(KeySet::load(&[], &key_encryption_key)?),
@@ -162,8 +165,9 @@ impl App {
             clients: ClientCache::default(),
             passwords: PasswordHasher::new(passwords.memory_kib, passwords.iterations, passwords.parallelism, passwords.queue)?,
             limits: redis.map_or_else(RateLimiter::local, |redis| RateLimiter::redis(redis, prefix)),
-            outbound: Arc::new(Outbound::new(&config.outbound)?),
-            client_keys: ClientKeys::default(),
+            client_keys: client_keys(Arc::clone(&outbound)),
+            client_documents: client_documents(Arc::clone(&outbound), &config),
+            outbound,
             metrics: Arc::new(metrics),
             draining: AtomicBool::new(false),
             documents: Documents::new(&config),

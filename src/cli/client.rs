@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::client_options::{Options, check};
 use super::failure::{not_found, usage};
 use super::output::{self, List, moment};
-use super::{Globals, prompt};
+use super::{Globals, prompt, registration_token};
 use crate::app::App;
 use crate::lifecycle;
 use crate::model::client::ClientOrigin;
@@ -87,6 +87,9 @@ pub(super) enum Command {
         #[arg(long)]
         yes: bool,
     },
+    /// Make, list and revoke tokens with which apps can register themselves
+    #[command(subcommand, arg_required_else_help = true)]
+    RegistrationToken(registration_token::Command),
 }
 
 const ADD_HELP: &str = "\
@@ -111,6 +114,7 @@ pub(super) async fn run(globals: &Globals, command: Command) -> anyhow::Result<(
     let app = globals.open().await?;
     let operator = Actor::operator();
     match command {
+        Command::RegistrationToken(command) => registration_token::run(&app, command).await,
         Command::Add { id, options, json } => add(&app, id.unwrap_or_else(new_id), &options, json).await,
         Command::List { json } => list(&app, json).await,
         Command::Show { id, json } => show(&find(&app, &id).await?, json),
@@ -165,6 +169,9 @@ async fn update(app: &App, id: &str, options: &Options, as_json: bool) -> anyhow
     options.apply(&mut metadata)?;
     check(id, &metadata, &app.config)?;
     let secret = lifecycle::client::update(app, &Actor::operator(), &client, metadata).await?;
+    if client.registration_token_hash.is_some() {
+        output::note("The client registered itself; from now on it cannot change or delete itself any more.");
+    }
     print_secret(id, secret.as_ref(), as_json, &format!("{id} was changed."))
 }
 

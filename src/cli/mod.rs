@@ -13,6 +13,7 @@ mod key_import;
 mod key_rewrap;
 mod output;
 mod prompt;
+mod registration_token;
 mod serve;
 mod token;
 mod token_state;

@@ -1,5 +1,6 @@
 //! A client is registered, changed, given a new secret, disabled, enabled or deleted.
 
+mod document;
 mod unvouched;
 
 use std::time::Duration;
@@ -17,6 +18,7 @@ use crate::model::{Actor, AuditKind, Client, ClientMetadata, Json, Secret};
 use crate::revocation;
 use crate::store::{StoreError, Tx, clients, registration, token_families};
 
+pub use document::put_document;
 pub use unvouched::{Registered, Registration, change_itself, forget_unused, register, used};
 
 /// How far the clocks of two replicas may differ (docs/operating.md). Tokens of a person fall by `sid` as well, those of a client only by `iat`.

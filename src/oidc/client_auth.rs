@@ -1,5 +1,6 @@
 //! Who is this client? (RFC 6749 §2.3, OpenID Connect Core §9.) Whatever is wrong, the client learns only `invalid_client`.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use crate::http::params::Params;
 use crate::keyring;
 use crate::model::client::{AuthMethod, ClientAlgorithm};
 use crate::model::{Client, Secret};
-use crate::oidc::{client_keys, client_secret};
+use crate::oidc::{client_document, client_keys, client_secret};
 use crate::store::clients;
 
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -39,8 +40,32 @@ enum Proof {
 /// `invalid_client`; `invalid_request` if more than one method is used (RFC 6749 §2.3).
 pub async fn authenticate(app: &App, headers: &HeaderMap, params: &Params<'_>) -> Result<Arc<Client>, OAuthError> {
     let (client_id, proof) = read(headers, params)?;
+    let client = match app.clients.find(&app.store, &client_id, app.now()).await? {
+        Some(client) => client_document::follow(app, client).await?,
+        None => None,
+    };
+    prove(app, client, client_id, proof).await
+}
+
+/// As `authenticate`, where a request may be the first that is heard of a client: one whose `client_id` is the address of a metadata document
+/// is made known. `from`: who sent it.
+///
+/// # Errors
+/// As `authenticate`; `temporarily_unavailable` if there are too many such clients.
+pub async fn authenticate_newcomer(
+    app: &App,
+    headers: &HeaderMap,
+    params: &Params<'_>,
+    from: IpAddr,
+) -> Result<Arc<Client>, OAuthError> {
+    let (client_id, proof) = read(headers, params)?;
+    let client = client_document::find(app, &client_id, from).await?;
+    prove(app, client, client_id, proof).await
+}
+
+/// The client, if it is in use and the proof is what it registered for.
+async fn prove(app: &App, client: Option<Arc<Client>>, client_id: String, proof: Proof) -> Result<Arc<Client>, OAuthError> {
     let now = app.now();
-    let client = app.clients.find(&app.store, &client_id, now).await?;
     let client = client.ok_or_else(|| OAuthError::invalid_client("the client_id is unknown"))?;
     if client.disabled_at.is_some() {
         return Err(OAuthError::invalid_client(format!("the client {client_id} is disabled")));

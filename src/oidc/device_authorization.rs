@@ -47,13 +47,13 @@ struct Answer<'a> {
 /// `POST /device_authorization`
 pub async fn post(State(app): State<Arc<App>>, peer: Peer, headers: HeaderMap, body: Bytes) -> Result<Response, OAuthError> {
     let params = form(&headers, &body)?;
-    let client = client_auth::authenticate(&app, &headers, &params).await?;
+    let (_, ip) = app.origin(&headers, peer.map(|Extension(ConnectInfo(peer))| peer));
+    let client = client_auth::authenticate_newcomer(&app, &headers, &params, ip).await?;
     if !client.may_use(GrantType::DeviceCode) {
         return Err(OAuthError::new(ErrorCode::UnauthorizedClient, "The client is not registered for the device_code grant."));
     }
     let scope = scopes::allowed(&app.config, &client, params.get("scope").unwrap_or_default())?;
     let resource = check_resource(&client, &params)?;
-    let (_, ip) = app.origin(&headers, peer.map(|Extension(ConnectInfo(peer))| peer));
     limit_waiting(&app, ip).await?;
 
     let (device_code, now) = (Secret::random(), app.now());

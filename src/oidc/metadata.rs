@@ -80,14 +80,25 @@ fn provider_metadata(config: &Config) -> Value {
     // To be encrypted to others alone: for a request object there is no such member, since nothing can be encrypted to us.
     let encryption_algs = KeyManagement::ALL.map(KeyManagement::as_str);
     let encryption_encs = ContentEncryption::ALL.map(ContentEncryption::as_str);
+    // In parts, since the macro takes only so many members.
+    let more = json!({
+        "pushed_authorization_request_endpoint": at("/par"),
+        "require_pushed_authorization_requests": config.oauth.require_pushed_authorization_requests,
+        "request_parameter_supported": true,
+        "request_object_signing_alg_values_supported": keyring::ASYMMETRIC,
+        "request_uri_parameter_supported": true,
+        "require_request_uri_registration": true,
+        "id_token_encryption_alg_values_supported": encryption_algs,
+        "id_token_encryption_enc_values_supported": encryption_encs,
+        "userinfo_encryption_alg_values_supported": encryption_algs,
+        "userinfo_encryption_enc_values_supported": encryption_encs,
+    });
     let mut metadata = json!({
         "issuer": issuer,
         "authorization_endpoint": at("/authorize"),
         "token_endpoint": at("/token"),
         "userinfo_endpoint": at("/userinfo"),
         "jwks_uri": at("/jwks"),
-        "pushed_authorization_request_endpoint": at("/par"),
-        "require_pushed_authorization_requests": config.oauth.require_pushed_authorization_requests,
         "revocation_endpoint": at("/revoke"),
         "device_authorization_endpoint": at("/device_authorization"),
         "introspection_endpoint": at("/introspect"),
@@ -108,11 +119,7 @@ fn provider_metadata(config: &Config) -> Value {
         "display_values_supported": ["page"],
         "ui_locales_supported": ["en"],
         "id_token_signing_alg_values_supported": ["RS256", "ES256"],
-        "id_token_encryption_alg_values_supported": encryption_algs,
-        "id_token_encryption_enc_values_supported": encryption_encs,
         "userinfo_signing_alg_values_supported": ["RS256", "ES256"],
-        "userinfo_encryption_alg_values_supported": encryption_algs,
-        "userinfo_encryption_enc_values_supported": encryption_encs,
         "token_endpoint_auth_methods_supported": client_auth,
         "token_endpoint_auth_signing_alg_values_supported": assertion_algs,
         "revocation_endpoint_auth_methods_supported": client_auth,
@@ -121,11 +128,10 @@ fn provider_metadata(config: &Config) -> Value {
         "introspection_endpoint_auth_signing_alg_values_supported": assertion_algs,
         "authorization_response_iss_parameter_supported": true,
         "claims_parameter_supported": true,
-        "request_parameter_supported": true,
-        "request_object_signing_alg_values_supported": keyring::ASYMMETRIC,
-        "request_uri_parameter_supported": true,
-        "require_request_uri_registration": true,
     });
+    if let (Value::Object(members), Value::Object(more)) = (&mut metadata, more) {
+        members.extend(more);
+    }
     if let Some(members) = metadata.as_object_mut().filter(|_| config.tokens.status_list) {
         members.insert("status_list_aggregation_endpoint".to_owned(), at("/status-lists").into());
     }

@@ -111,7 +111,7 @@ pub async fn select_account(State(app): State<Arc<App>>, visit: Visit) -> Result
                 site: Site::of(&app),
                 csrf: visit.form_token(&app),
                 request: waiting.id.expose().to_owned(),
-                app: Some(waiting.app()),
+                app: Some(waiting.app(&visit)),
                 person: Person::of(&signed_in.user),
             };
             Ok(visit.page(&app, &view))
@@ -158,7 +158,7 @@ fn sign_in_page(
         site: Site::of(app),
         csrf: visit.form_token(app),
         request: waiting.map_or_else(String::new, |waiting| waiting.id.expose().to_owned()),
-        app: waiting.map(Waiting::app),
+        app: waiting.map(|waiting| waiting.app(visit)),
         device: device.map(ToString::to_string).unwrap_or_default(),
         email,
         problem: refusal.map(|refusal| refusal.problem.clone()),
@@ -171,7 +171,7 @@ fn again_page(app: &App, visit: &Visit, waiting: &Waiting, user: &User, refusal:
         site: Site::of(app),
         csrf: visit.form_token(app),
         request: waiting.id.expose().to_owned(),
-        app: Some(waiting.app()),
+        app: Some(waiting.app(visit)),
         person: Person::of(user),
         problem: refusal.map(|refusal| refusal.problem.clone()),
     };

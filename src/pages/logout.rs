@@ -27,7 +27,7 @@ const PARAMETERS: [&str; 4] = ["id_token_hint", "client_id", "post_logout_redire
 pub async fn get(State(app): State<Arc<App>>, visit: Visit) -> Result<Response, PageError> {
     let params = visit.params()?;
     let request = LogoutRequest::check(&app, &params).await?;
-    let asks = request.client.as_deref().map(views::App::of);
+    let asks = request.client.as_deref().map(|client| views::App::of(client, &visit.languages(None)));
     let outcome = request.run(&app, &visit.actor, visit.signed_in.as_ref()).await?;
     match (outcome, &visit.signed_in) {
         (LogoutOutcome::Confirm, Some(signed_in)) => {
@@ -68,7 +68,7 @@ pub async fn confirm(State(app): State<Arc<App>>, visit: Visit, body: Bytes) -> 
         return Ok(by_get(&app, form.params()));
     }
     let request = LogoutRequest::check(&app, form.params()).await?;
-    let asks = request.client.as_deref().map(views::App::of);
+    let asks = request.client.as_deref().map(|client| views::App::of(client, &visit.languages(None)));
     let outcome = request.sign_out(&app, &visit.actor, visit.signed_in.as_ref()).await?;
     Ok(done(&app, outcome, asks))
 }

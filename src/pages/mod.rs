@@ -7,6 +7,7 @@ pub mod consent;
 pub mod device;
 mod form;
 pub mod landing;
+mod languages;
 pub mod login;
 pub mod logout;
 mod password_proof;

@@ -17,6 +17,8 @@ pub use errors::ErrorPage;
 pub use problem::Problem;
 pub use sign_in::{ChooseAccount, ConfirmSignOut, Consent, FormPost, Landing, SetUp, SetUpDone, SignIn, SignInAgain, SignedOut};
 
+use super::languages::Languages;
+use crate::model::client::ClientOrigin;
 use crate::model::{Client, User};
 
 /// What every page is told: whose sign-in this is, and where its addresses begin.
@@ -44,18 +46,28 @@ pub struct App {
     pub home: Option<String>,
     pub privacy_policy: Option<String>,
     pub terms: Option<String>,
+    /// It made itself known, and no operator vouches for what it says of itself.
+    pub unchecked: bool,
+    /// Where it comes from, if its `client_id` is an address.
+    pub host: Option<String>,
 }
 
 impl App {
-    /// What there is to show of a registered client.
-    pub fn of(client: &Client) -> Self {
+    /// What there is to show of a registered client, in one of the person's languages where the client has it.
+    pub fn of(client: &Client, languages: &Languages) -> Self {
         let metadata = &client.metadata;
+        let chosen = |member: &str, plain: &Option<String>| {
+            languages.choose(member, plain.as_deref(), &metadata.localized).map(str::to_owned)
+        };
+        let link = |member: &str, plain: &Option<String>| web_address(chosen(member, plain).as_deref());
         Self {
-            name: client.display_name().to_owned(),
-            logo: web_address(metadata.logo_uri.as_deref()).filter(|address| address.starts_with("https:")),
-            home: web_address(metadata.client_uri.as_deref()),
-            privacy_policy: web_address(metadata.policy_uri.as_deref()),
-            terms: web_address(metadata.tos_uri.as_deref()),
+            name: chosen("client_name", &metadata.client_name).unwrap_or_else(|| client.id.clone()),
+            logo: link("logo_uri", &metadata.logo_uri).filter(|address| address.starts_with("https:")),
+            home: link("client_uri", &metadata.client_uri),
+            privacy_policy: link("policy_uri", &metadata.policy_uri),
+            terms: link("tos_uri", &metadata.tos_uri),
+            unchecked: !client.origin.is_vouched_for(),
+            host: (client.origin == ClientOrigin::Document).then(|| host_of(&client.id)).flatten(),
         }
     }
 
@@ -98,6 +110,10 @@ fn initial(name: &str) -> String {
 fn web_address(address: Option<&str>) -> Option<String> {
     let url = url::Url::parse(address?).ok()?;
     matches!(url.scheme(), "http" | "https").then(|| url.to_string())
+}
+
+fn host_of(address: &str) -> Option<String> {
+    url::Url::parse(address).ok()?.host_str().map(str::to_owned)
 }
 
 /// Where "Not you?" and "Use another account" lead: the sign-in page without the present person.

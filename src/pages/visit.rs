@@ -10,6 +10,7 @@ use axum::http::{HeaderValue, StatusCode, request::Parts};
 use axum::response::Response;
 
 use super::html;
+use super::languages::Languages;
 use crate::app::App;
 use crate::error::PageError;
 use crate::http::{Params, cookies, csrf};
@@ -69,6 +70,11 @@ impl Visit {
             let advice = "The address is incomplete or was changed on the way. Go back to where you came from and try again.";
             PageError::new(StatusCode::BAD_REQUEST, "This address does not work", advice).with_technical(error.to_string())
         })
+    }
+
+    /// Which languages the person reads. `ui_locales`: what the app says of it.
+    pub fn languages(&self, ui_locales: Option<&str>) -> Languages {
+        Languages::of(ui_locales, &self.headers)
     }
 
     /// What goes into the form's hidden field. It holds for this browser and this session alone.

@@ -3,6 +3,7 @@
 use axum::response::Response;
 
 use super::views;
+use super::visit::Visit;
 use crate::app::App;
 use crate::error::PageError;
 use crate::model::Secret;
@@ -37,7 +38,7 @@ impl Waiting {
     }
 
     /// The app that asks.
-    pub fn app(&self) -> views::App {
-        views::App::of(&self.stored.client)
+    pub fn app(&self, visit: &Visit) -> views::App {
+        views::App::of(&self.stored.client, &visit.languages(self.stored.request.parameters.ui_locales.as_deref()))
     }
 }

@@ -94,6 +94,9 @@ pub(crate) fn check(jws: Jws<'_>, rules: &TokenRules, keys: &KeySet, now: Durati
             text(&claims, name)?;
         }
     }
+    if claims.get("act").is_some_and(|act| !act.is_object()) {
+        return Err(Refused::Claim("act"));
+    }
     let owned = |name| text(&claims, name).map(str::to_owned);
     let (sub, client_id, jti) = (owned("sub")?, owned("client_id")?, owned("jti")?);
     Ok(Token(Arc::new(Verified { kid: jws.header.kid, sub, client_id, jti, iat, exp, audience, claims })))
@@ -196,6 +199,12 @@ impl Token {
     /// `groups` (RFC 9068 §2.2.3.1); none if the claim is not an array of strings.
     pub fn groups(&self) -> Vec<String> {
         strings(&self.0.claims, "groups").unwrap_or_default()
+    }
+
+    /// Who acts for [`sub`](Self::sub), if the token was exchanged by a service that says so: `act` (RFC 8693 §4.1), with `sub`, `client_id`
+    /// and, inside, who acted before. Authorize by `sub`; this is for the record, and for refusing what only the person may do.
+    pub fn actor(&self) -> Option<&Map<String, Value>> {
+        self.0.claims.get("act")?.as_object()
     }
 
     /// Any claim, as `T`; `None` if it is absent or is no `T`.

@@ -106,7 +106,7 @@ pub async fn change_itself(
 }
 
 /// Whether people who allowed the one would want to be asked about the other: it has another name or face, or sends them elsewhere.
-fn looks_other(before: &ClientMetadata, after: &ClientMetadata) -> bool {
+pub(super) fn looks_other(before: &ClientMetadata, after: &ClientMetadata) -> bool {
     before.client_name != after.client_name
         || before.client_uri != after.client_uri
         || before.logo_uri != after.logo_uri

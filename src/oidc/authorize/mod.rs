@@ -139,7 +139,7 @@ impl Stored {
 pub async fn find(app: &App, id: &Secret) -> Result<Stored, PageError> {
     let request = authorization::find_request(&mut app.store.read().await?, &id.hash(), app.now()).await?;
     let request = request.ok_or_else(PageError::expired)?;
-    let client = find_client(app, Some(&request.client_id)).await?;
+    let client = find_client(app, &request.client_id).await?;
     let parameters = &request.parameters;
     // Checked again: the client may have changed its redirect URIs while the person was typing.
     let address = ReturnAddress::check(

@@ -45,7 +45,8 @@ struct Pushed {
 /// `POST /par`
 pub async fn post(State(app): State<Arc<App>>, peer: Peer, headers: HeaderMap, body: Bytes) -> Result<Response, OAuthError> {
     let params = form(&headers, &body)?;
-    let client = client_auth::authenticate(&app, &headers, &params).await?;
+    let (_, ip) = app.origin(&headers, peer.map(|Extension(ConnectInfo(peer))| peer));
+    let client = client_auth::authenticate_newcomer(&app, &headers, &params, ip).await?;
     limit(&app, &client, &headers, peer).await?;
     let params = effective(&app, &client, &params, Arrival::Pushed).await?.unwrap_or(params);
     let (address, mode_error) = return_address(&app, &client, &params).map_err(not_a_page)?;

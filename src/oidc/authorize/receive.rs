@@ -13,6 +13,7 @@ use crate::error::{ErrorCode, OAuthError, PageError};
 use crate::http::params::Params;
 use crate::model::authorization::AuthorizationParameters;
 use crate::model::{AuthorizationRequest, Client, Json, Secret};
+use crate::oidc::client_document;
 
 /// A request whose client and return address are known.
 pub(super) struct Received {
@@ -27,7 +28,8 @@ pub(super) async fn receive(app: &App, from: IpAddr, form: &[u8]) -> Result<Rece
     if let Some(name) = params.repeated().filter(|name| matches!(*name, "client_id" | "redirect_uri")) {
         return Err(repeated(name));
     }
-    let client = find_client(app, params.get("client_id")).await?;
+    let id = params.get("client_id").ok_or_else(|| PageError::bad_link("The request has no client_id."))?;
+    let client = in_use(client_document::find(app, id, from).await?)?;
     if let Some(name) = params.get("request_uri").and_then(par::secret_of) {
         return receive_pushed(app, client, &params, &name).await;
     }
@@ -92,13 +94,20 @@ pub(super) fn return_address(
     Ok((address, mode_checked.err()))
 }
 
+/// The client of a request that came before, unless it is switched off.
+///
+/// # Errors
+/// As `in_use`.
+pub(super) async fn find_client(app: &App, id: &str) -> Result<Arc<Client>, PageError> {
+    in_use(app.clients.find(&app.store, id, app.now()).await?)
+}
+
 /// The client, unless it is switched off.
 ///
 /// # Errors
 /// A page: there is nowhere safe to send the person (RFC 6749 §4.1.2.1).
-pub(super) async fn find_client(app: &App, id: Option<&str>) -> Result<Arc<Client>, PageError> {
-    let id = id.ok_or_else(|| PageError::bad_link("The request has no client_id."))?;
-    match app.clients.find(&app.store, id, app.now()).await? {
+fn in_use(found: Option<Arc<Client>>) -> Result<Arc<Client>, PageError> {
+    match found {
         None => Err(PageError::bad_link("The client_id of the request is not known here.")),
         Some(client) if client.disabled_at.is_some() => Err(PageError::new(
             StatusCode::BAD_REQUEST,

@@ -87,10 +87,7 @@ pub fn parse(bytes: &[u8], config: &Config) -> Result<Document, OAuthError> {
     if let Some(statement) = sent.get("software_statement") {
         return Err(refuse_statement(statement));
     }
-    let metadata = metadata(&sent, config)?;
-    let has_secret = metadata.needs_secret();
-    strangers::check(&metadata, sent.contains_key("response_types"))?;
-    check_client("new", has_secret, &metadata, config).map_err(|broken| first(&broken))?;
+    let metadata = metadata_of_stranger(&sent, config)?;
     let text = |name: &str| match sent.get(name) {
         Some(Value::String(text)) => Ok(Some(text.clone())),
         Some(_) => Err(wrong_type(name)),
@@ -102,6 +99,18 @@ pub fn parse(bytes: &[u8], config: &Config) -> Result<Document, OAuthError> {
         client_secret: text("client_secret")?.map(Secret::new),
         providers: PROVIDERS.into_iter().find(|name| sent.contains_key(*name)),
     })
+}
+
+/// What a client says of itself, checked by the rules for all clients and by those for clients that nobody vouched for. Members that are
+/// unknown, or the operator's to say, are not taken over.
+///
+/// # Errors
+/// `invalid_redirect_uri` or `invalid_client_metadata`.
+pub fn metadata_of_stranger(sent: &Map<String, Value>, config: &Config) -> Result<ClientMetadata, OAuthError> {
+    let metadata = metadata(sent, config)?;
+    strangers::check(&metadata, sent.contains_key("response_types"))?;
+    check_client("new", metadata.needs_secret(), &metadata, config).map_err(|broken| first(&broken))?;
+    Ok(metadata)
 }
 
 fn metadata(sent: &Map<String, Value>, config: &Config) -> Result<ClientMetadata, OAuthError> {
@@ -194,4 +203,40 @@ fn printable(what: &str) -> String {
         _ => '?',
     };
     what.chars().take(300).map(allowed).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A new member must be put on one of the two lists, or a stranger could not be kept from it knowingly.
+    #[test]
+    fn each_member_is_the_clients_or_the_operators() {
+        let operators = [
+            "localized",
+            "token_exchange",
+            "pkce",
+            "skip_consent",
+            "access_token_signed_response_alg",
+            "access_token_lifetime",
+            "id_token_lifetime",
+            "refresh_token_lifetime",
+            "audiences",
+            "resource_server_for",
+        ];
+        // An unknown member makes serde list those it knows.
+        let error = serde_json::from_str::<ClientMetadata>("{\"?\":1}").unwrap_err().to_string();
+        let mut known: Vec<&str> = error.split('`').skip(3).step_by(2).collect();
+        let mut listed: Vec<&str> = MEMBERS.iter().copied().chain(operators).collect();
+        known.sort_unstable();
+        listed.sort_unstable();
+        assert_eq!(known, listed);
+    }
+
+    #[test]
+    fn a_description_has_only_characters_that_it_may_have() {
+        let description = invalid("a \"b\" \\ é\n…§").description.into_owned();
+        assert_eq!(description, "a 'b' ? ????");
+        assert_eq!(invalid(&"x".repeat(1_000)).description.len(), 300);
+    }
 }

@@ -18,7 +18,8 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 
-pub use document::{Document, MEMBERS, parse};
+pub use document::{Document, MEMBERS, metadata_of_stranger, parse};
+pub use sector::check as check_sector;
 
 use crate::app::App;
 use crate::config::RegistrationMode;

@@ -69,7 +69,7 @@ pub(super) async fn with_access(app: &App, user: &User) -> Result<Vec<Access>, S
 
 async fn page(app: &App, visit: &Visit, user: &User, notice: String) -> Result<Response, PageError> {
     let entry = |access: Access| AppWithAccess {
-        app: views::App::of(&access.client),
+        app: views::App::of(&access.client, &visit.languages(None)),
         scopes: scope_lines(&access.scope, user, &app.config.scopes),
         since: day_words(access.since),
         client_id: access.client.id.clone(),

@@ -51,7 +51,7 @@ fn person(words: Words) -> User {
 
 fn app(words: Words) -> App {
     let link = |path: &str| Some(format!("https://ledger.example/{path}?q={}", words.anything));
-    App { name: words.app.to_owned(), logo: None, home: link(""), privacy_policy: link("privacy"), terms: link("terms") }
+    App { name: words.app.to_owned(), home: link(""), privacy_policy: link("privacy"), terms: link("terms"), ..App::default() }
 }
 
 /// Every page in every state, by file name.
@@ -110,6 +110,14 @@ pub fn pages(words: Words) -> Vec<(&'static str, String)> {
         is_remembered: false,
         ..consent.clone()
     };
+    let itself = App {
+        name: "دفتر الحسابات الكبير لمؤسسة ذات اسم طويل جدا — Ledger of an organisation with a very long name".to_owned(),
+        unchecked: true,
+        host: Some(format!("ledger.example{}", words.anything)),
+        ..app(words)
+    };
+    let unchecked_consent = Consent { app: itself.clone(), ..consent.clone() };
+    let unchecked_sign_in = SignIn { app: Some(itself.clone()), ..sign_in.clone() };
     let enter_device = EnterDeviceCode { site: site.clone(), csrf: csrf.clone(), user_code: String::new(), problem: None };
     let confirm_device = ConfirmDevice {
         site: site.clone(),
@@ -121,6 +129,7 @@ pub fn pages(words: Words) -> Vec<(&'static str, String)> {
         asked: when_words(ago(70), now),
         from: network_words(words.anything, std::net::Ipv4Addr::LOCALHOST.into()),
     };
+    let unchecked_device = ConfirmDevice { app: App { host: None, ..itself.clone() }, ..confirm_device.clone() };
     let form_post = FormPost {
         site: site.clone(),
         returns_to: text(words.app),
@@ -205,6 +214,9 @@ pub fn pages(words: Words) -> Vec<(&'static str, String)> {
         ("choose-account", &choose),
         ("consent", &consent),
         ("consent-short", &short_consent),
+        ("consent-unchecked", &unchecked_consent),
+        ("sign-in-unchecked", &unchecked_sign_in),
+        ("device-unchecked", &unchecked_device),
         ("device", &enter_device),
         ("device-confirm", &confirm_device),
         ("form-post", &form_post),

@@ -256,11 +256,11 @@ fn an_app_shows_what_its_client_registered() {
             updated_at: Default::default(),
         }
     };
-    let app = App::of(&client("https://ledger.example/logo.png"));
+    let app = App::of(&client("https://ledger.example/logo.png"), &Languages::default());
     assert_eq!((app.name.as_str(), app.initial().as_str()), ("Ledger", "L"));
     assert_eq!(app.logo.as_deref(), Some("https://ledger.example/logo.png"));
     assert_eq!((app.home.as_deref(), app.privacy_policy), (Some("https://ledger.example/"), None));
-    assert_eq!(App::of(&client("http://ledger.example/logo.png")).logo, None);
+    assert_eq!(App::of(&client("http://ledger.example/logo.png"), &Languages::default()).logo, None);
     assert_eq!(App { name: "…".to_owned(), ..App::default() }.initial(), "·");
 }
 

@@ -7,4 +7,4 @@ pub mod registration;
 pub mod request_object;
 pub mod token;
 
-pub use provider::Answer;
+pub use provider::{Answer, start};

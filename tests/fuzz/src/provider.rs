@@ -37,6 +37,11 @@ pub struct Provider {
     _folder: TempDir,
 }
 
+/// Starts the provider: keys are made, and no input is to wait for that.
+pub fn start() {
+    LazyLock::force(&PROVIDER);
+}
+
 /// A response, read whole.
 pub struct Answer {
     pub status: StatusCode,
@@ -45,7 +50,7 @@ pub struct Answer {
 }
 
 impl Provider {
-    /// Starts it with the first input.
+    /// The one of this process.
     pub fn get() -> &'static Self {
         &PROVIDER
     }

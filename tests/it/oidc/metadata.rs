@@ -28,7 +28,7 @@ async fn every_advertised_endpoint_is_there() {
         .iter()
         .filter(|(name, _)| name.ends_with("_endpoint") || name.as_str() == "jwks_uri")
         .collect();
-    assert_eq!(endpoints.len(), 10);
+    assert_eq!(endpoints.len(), 11);
     for (name, url) in endpoints {
         let path = url.as_str().unwrap().strip_prefix(ISSUER).unwrap();
         let get = provider.get(path).await.status;

@@ -8,6 +8,7 @@ mod client_keys;
 mod client_secret_jwt;
 mod code;
 pub mod device;
+mod encryption;
 mod logout;
 mod metadata;
 mod offline_access;
@@ -15,6 +16,7 @@ mod pairwise;
 mod par;
 mod readable_secret;
 mod refresh;
+mod registration;
 mod request_objects;
 mod request_uri;
 mod response_types;
@@ -22,6 +24,7 @@ mod revocation;
 mod revocation_feed;
 mod status_list;
 mod step_up;
+mod token_exchange;
 
 use crate::harness::provider::{Browser, Response};
 

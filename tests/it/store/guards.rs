@@ -2,7 +2,9 @@
 
 use futures_util::future::join_all;
 use tessera::model::{Algorithm, CodeRedemption, KeyState};
-use tessera::store::{Store, authorization, clients, credentials, grants, sessions, signing_keys, token_families, users};
+use tessera::store::{
+    Store, authorization, clients, credentials, grants, pushed_requests, sessions, signing_keys, token_families, users,
+};
 
 use super::sample::{app_and_ada, at, code, family, refresh_token, request, scope, session, signing_key, texts, user, write};
 use crate::harness::engines::{TestDatabase, on_both_engines};
@@ -31,6 +33,27 @@ on_both_engines! {
             assert!(!authorization::redeem_code(tx, b"unknown", at(0), &yielded()).await.unwrap());
         })
         .await;
+    }
+
+    /// The sample's request expires at 7.
+    async fn of_many_takings_of_a_pushed_request_one_succeeds(db: TestDatabase) {
+        app_and_ada(&db.store).await;
+        let other_replica = TestDatabase::open(&db.url).await;
+        let pushed = request("r", "app");
+        write(&db.store, async |tx| pushed_requests::insert(tx, &pushed).await.unwrap()).await;
+        write(&db.store, async |tx| {
+            for (name, client_id, now) in [("r", "other", 6), ("x", "app", 6), ("r", "app", 7)] {
+                let taken = pushed_requests::take(tx, name.as_bytes(), client_id, at(now)).await.unwrap();
+                assert_eq!(taken, None, "{name} of {client_id} at {now}");
+            }
+        })
+        .await;
+        let take = async |store: &Store| {
+            write(store, async |tx| pushed_requests::take(tx, b"r", "app", at(6)).await.unwrap()).await
+        };
+        let attempts = (0..20).map(|number| take(if number % 2 == 0 { &db.store } else { &other_replica }));
+        let taken: Vec<_> = join_all(attempts).await.into_iter().flatten().collect();
+        assert_eq!(taken, [pushed]);
     }
 
     async fn of_many_rotations_one_succeeds(db: TestDatabase) {

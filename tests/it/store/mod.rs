@@ -1,5 +1,6 @@
 //! The store on both engines: every statement, every row, single use, clean-up, migrations.
 
+mod device;
 mod guards;
 mod migrations;
 mod purge;

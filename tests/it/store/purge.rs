@@ -2,7 +2,9 @@
 
 use tessera::clock::Timestamp;
 use tessera::model::{Algorithm, KeyState, Revocation, RevocationKind};
-use tessera::store::{access_tokens, authorization, clients, revocations, sessions, signing_keys, token_families};
+use tessera::store::{
+    access_tokens, authorization, clients, pushed_requests, revocations, sessions, signing_keys, token_families,
+};
 
 use super::sample::{access_token, app_and_ada, at, code, family, refresh_token, request, session, signing_key, write};
 use crate::harness::engines::on_both_engines;
@@ -19,6 +21,7 @@ on_both_engines! {
                 let mut request = request(name, "app");
                 request.expires_at = expires_at;
                 authorization::insert_request(tx, &request).await.unwrap();
+                pushed_requests::insert(tx, &request).await.unwrap();
                 let mut code = code(name, "app", "ada");
                 code.expires_at = expires_at;
                 authorization::insert_code(tx, &code).await.unwrap();
@@ -47,6 +50,7 @@ on_both_engines! {
         .await;
         write(&db.store, async |tx| {
             assert_eq!(authorization::purge_requests(tx, at(0)).await.unwrap(), 1);
+            assert_eq!(pushed_requests::purge(tx, at(0)).await.unwrap(), 1);
             assert_eq!(authorization::purge_codes(tx, at(0)).await.unwrap(), 1);
             assert_eq!(access_tokens::purge(tx, at(0)).await.unwrap(), 1);
             assert_eq!(sessions::purge(tx, at(0)).await.unwrap(), 1);
@@ -68,6 +72,8 @@ on_both_engines! {
                     stays,
                     "{name}"
                 );
+                let pushed = pushed_requests::take(tx, name.as_bytes(), "app", Timestamp(0)).await.unwrap();
+                assert_eq!(pushed.is_some(), stays, "{name}");
                 assert_eq!(authorization::find_code(tx, name.as_bytes()).await.unwrap().is_some(), stays, "{name}");
                 assert_eq!(access_tokens::find(tx, name).await.unwrap().is_some(), stays, "{name}");
                 assert_eq!(sessions::find(tx, name).await.unwrap().is_some(), stays, "{name}");

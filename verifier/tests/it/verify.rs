@@ -34,6 +34,20 @@ async fn accepts_a_token_and_gives_its_claims() {
     assert!(status.ready && status.connected && status.keys == 1 && status.seq == Some(0) && status.entries == 0);
 }
 
+/// RFC 8693 §4.1. Who acts must not be overlooked because the claim is odd.
+#[tokio::test]
+async fn says_who_acts() {
+    let mut fake = Fake::start().await;
+    let (verifier, _stream) = fake.follow().await;
+    assert_eq!(verifier.verify(&fake.token(&[])).unwrap().actor(), None);
+    let act = json!({"sub": "backend", "client_id": "backend", "act": {"sub": "api", "client_id": "api"}});
+    let token = verifier.verify(&fake.token(&[("act", act.clone())])).unwrap();
+    assert_eq!((token.sub(), token.actor()), ("ada", act.as_object()));
+    for odd in [json!("api"), json!(["api"]), json!(null), json!(true)] {
+        assert_eq!(verifier.verify(&fake.token(&[("act", odd)])).unwrap_err(), Refused::Claim("act"));
+    }
+}
+
 #[tokio::test]
 async fn each_kind_of_entry_refuses_what_it_names() {
     let entries = [

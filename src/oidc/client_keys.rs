@@ -1,8 +1,6 @@
 //! The public keys of a client, registered (`jwks`) or published by it (`jwks_uri`): for what it signs, and to encrypt to it. What a token
 //! of the client's may be for, and whether its time is right, is said by whoever asked for it.
 
-mod cache;
-
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -11,16 +9,24 @@ use crate::app::App;
 use crate::keyring::{self, VerifyError};
 use crate::model::Client;
 use crate::model::client::{ClientAlgorithm, KeyManagement};
+use crate::oidc::published::{Kept, Published};
+use crate::outbound::Outbound;
 
-pub use cache::ClientKeys;
+/// Key sets by their URL.
+pub type ClientKeys = Published<Value>;
+
+/// Key sets that are fetched by `outbound`. Their type is not looked at: many hosts of files call everything `text/plain`.
+pub fn client_keys(outbound: Arc<Outbound>) -> ClientKeys {
+    Published::new(outbound, "application/jwk-set+json, application/json", |_, fetched| keyring::parse_jwks(&fetched.body))
+}
 
 /// Why there is no key, or none that fits. For the log alone.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientKeyError {
     #[error("the client has neither jwks nor jwks_uri")]
     NoKeys,
-    #[error("the client's jwks_uri {0}")]
-    NotFetched(String),
+    #[error("the client's jwks_uri could not be fetched")]
+    NotFetched,
     #[error(transparent)]
     Verify(#[from] VerifyError),
     #[error("the client has no key for {0:?}")]
@@ -42,15 +48,17 @@ pub async fn verify(
 ) -> Result<Map<String, Value>, ClientKeyError> {
     let (url, keys) = match (&client.metadata.jwks, &client.metadata.jwks_uri) {
         (Some(jwks), _) => return Ok(keyring::verify_signature(token, jwks, allowed)?),
-        (None, Some(url)) => (url, cache::keys(app, url).await?),
+        (None, Some(url)) => (url, published(app, url).await?),
         (None, None) => return Err(ClientKeyError::NoKeys),
     };
-    match keyring::verify_signature(token, &keys.jwks, allowed) {
+    match keyring::verify_signature(token, &keys.value, allowed) {
         // Without `kid` a new key cannot be told from a wrong signature.
-        Err(error @ (VerifyError::UnknownKey | VerifyError::Signature)) => match cache::newer(app, url, &keys).await {
-            Some(newer) => Ok(keyring::verify_signature(token, &newer.jwks, allowed)?),
-            None => Err(error.into()),
-        },
+        Err(error @ (VerifyError::UnknownKey | VerifyError::Signature)) => {
+            match app.client_keys.newer(url, &keys, app.now()).await {
+                Some(newer) => Ok(keyring::verify_signature(token, &newer.value, allowed)?),
+                None => Err(error.into()),
+            }
+        }
         verified => Ok(verified?),
     }
 }
@@ -60,16 +68,20 @@ pub async fn verify(
 /// # Errors
 /// If it has none; always for an algorithm whose key is made from the client's secret.
 pub async fn encryption_key(app: &App, client: &Client, alg: KeyManagement) -> Result<Map<String, Value>, ClientKeyError> {
-    let fetched: Arc<cache::Kept>;
+    let fetched: Arc<Kept<Value>>;
     let jwks = match (&client.metadata.jwks, &client.metadata.jwks_uri) {
         (Some(jwks), _) => jwks,
         (None, Some(url)) => {
-            fetched = cache::keys(app, url).await?;
-            &fetched.jwks
+            fetched = published(app, url).await?;
+            &fetched.value
         }
         (None, None) => return Err(ClientKeyError::NoKeys),
     };
     choose(jwks, alg).cloned().ok_or(ClientKeyError::NoEncryptionKey(alg))
+}
+
+async fn published(app: &App, url: &str) -> Result<Arc<Kept<Value>>, ClientKeyError> {
+    app.client_keys.usable(url, app.now()).await.ok_or(ClientKeyError::NotFetched)
 }
 
 fn choose(jwks: &Value, alg: KeyManagement) -> Option<&Map<String, Value>> {

@@ -16,6 +16,6 @@ use crate::error::PageError;
 pub async fn get(State(app): State<Arc<App>>, visit: Visit) -> Result<Response, PageError> {
     let site = Site::of(&app);
     let Some(signed_in) = &visit.signed_in else { return Ok(html(&Landing { site, person: None, apps: Vec::new() })) };
-    let apps = account::openable(&app, &visit, &signed_in.user).await?;
+    let apps = account::openable(&app, &signed_in.user, &visit.languages(None)).await?;
     Ok(html(&Landing { site, person: Some(Person::of(&signed_in.user)), apps }))
 }

@@ -115,6 +115,27 @@ fn a_client_by_its_keys() {
     assert_eq!(tessera(folder, &["client", "show", "svc", "--json"]).json()["jwks"]["keys"][0]["kid"], "1");
 }
 
+#[test]
+fn registration_tokens_are_made_listed_and_revoked() {
+    let folder = installation();
+    let folder = folder.path();
+    let create = ["client", "registration-token", "create", "--note", "Partner", "--uses", "3", "--json"];
+    let made = tessera(folder, &create).json();
+    let (id, token) = (made["id"].as_str().unwrap(), made["token"].as_str().unwrap());
+    assert_eq!(token.len(), 43);
+    let listed = tessera(folder, &["client", "registration-token", "list", "--json"]).json();
+    assert_eq!(listed.as_array().unwrap().len(), 1);
+    assert_eq!((&listed[0]["id"], &listed[0]["note"], &listed[0]["uses_left"]), (&id.into(), &"Partner".into(), &3.into()));
+    assert_eq!((&listed[0]["expires_at"], &listed[0]["state"]), (&made["expires_at"], &"active".into()));
+    for list in [["client", "registration-token", "list"].as_slice(), &["client", "registration-token", "list", "--json"]] {
+        assert!(!tessera(folder, list).succeeded().contains(token), "a token is shown once");
+    }
+    tessera(folder, &["client", "registration-token", "create", "--uses", "0"]).failed(2);
+    tessera(folder, &["client", "registration-token", "revoke", "nothing"]).failed(3);
+    tessera(folder, &["client", "registration-token", "revoke", id]).succeeded();
+    assert_eq!(tessera(folder, &["client", "registration-token", "list", "--json"]).json(), serde_json::json!([]));
+}
+
 /// Back-channel logout: the operator reads which app does not take it, and why.
 #[tokio::test]
 async fn apps_that_were_not_told_are_listed() {
@@ -152,25 +173,4 @@ async fn apps_that_were_not_told_are_listed() {
     assert_eq!(listed, expected);
     let table = tessera(folder, &command).succeeded();
     assert!(table.contains("shop") && table.contains("it answered 503"), "{table}");
-}
-
-#[test]
-fn registration_tokens_are_made_listed_and_revoked() {
-    let folder = installation();
-    let folder = folder.path();
-    let create = ["client", "registration-token", "create", "--note", "Partner", "--uses", "3", "--json"];
-    let made = tessera(folder, &create).json();
-    let (id, token) = (made["id"].as_str().unwrap(), made["token"].as_str().unwrap());
-    assert_eq!(token.len(), 43);
-    let listed = tessera(folder, &["client", "registration-token", "list", "--json"]).json();
-    assert_eq!(listed.as_array().unwrap().len(), 1);
-    assert_eq!((&listed[0]["id"], &listed[0]["note"], &listed[0]["uses_left"]), (&id.into(), &"Partner".into(), &3.into()));
-    assert_eq!((&listed[0]["expires_at"], &listed[0]["state"]), (&made["expires_at"], &"active".into()));
-    for list in [["client", "registration-token", "list"].as_slice(), &["client", "registration-token", "list", "--json"]] {
-        assert!(!tessera(folder, list).succeeded().contains(token), "a token is shown once");
-    }
-    tessera(folder, &["client", "registration-token", "create", "--uses", "0"]).failed(2);
-    tessera(folder, &["client", "registration-token", "revoke", "nothing"]).failed(3);
-    tessera(folder, &["client", "registration-token", "revoke", id]).succeeded();
-    assert_eq!(tessera(folder, &["client", "registration-token", "list", "--json"]).json(), serde_json::json!([]));
 }

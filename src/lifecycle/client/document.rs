@@ -8,8 +8,9 @@ use crate::app::App;
 use crate::clock::Timestamp;
 use crate::lifecycle::record;
 use crate::model::client::ClientOrigin;
+use crate::model::sector::same_subjects;
 use crate::model::{Actor, AuditKind, ClientMetadata, Json};
-use crate::store::{StoreError, clients, grants, registration};
+use crate::store::{StoreError, authorization, clients, grants, registration, token_families};
 
 /// Makes the client `id` what its document says. If it then has another name or face, people are asked again. `false` if it is new and
 /// there are `registration.max_clients` of its kind.
@@ -52,6 +53,11 @@ async fn try_put(
         Some(present) => {
             if !registration::change_document(&mut tx, id, &Json(metadata.clone()), fetched_at, now).await? {
                 return Ok(true);
+            }
+            // No code or refresh token from before may yield the `sub` by which another host knows the person.
+            if !same_subjects(&present.metadata, metadata) {
+                token_families::revoke_of_client(&mut tx, id, now).await?;
+                authorization::delete_pending_codes_of_client(&mut tx, id).await?;
             }
             if looks_other(&present.metadata, metadata) {
                 grants::delete_of_client(&mut tx, id).await?;

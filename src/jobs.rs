@@ -9,11 +9,11 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::lifecycle;
-use crate::oidc::revocation_feed;
+use crate::oidc::{logout, revocation_feed};
 use crate::revocation;
 use crate::store::{
-    StoreError, access_tokens, audit, authorization, clients, device_authorizations, exchanged_tokens, pushed_requests,
-    registration, sessions, status_lists, token_families,
+    StoreError, access_tokens, audit, authorization, clients, device_authorizations, exchanged_tokens, logout_deliveries,
+    pushed_requests, registration, sessions, status_lists, token_families,
 };
 
 /// Another process's change to the signing keys is seen within this time, and a rotation that is due happens.
@@ -29,6 +29,9 @@ const KEPT_FOR: Duration = Duration::from_secs(86_400);
 /// How much longer than it is accepted a used assertion is remembered: more than clocks of replicas differ.
 const ASSERTIONS_KEPT_FOR: Duration = Duration::from_secs(3_600);
 
+/// For an operator to see which apps were not told.
+const FAILED_LOGOUTS_KEPT_FOR: Duration = Duration::from_secs(7 * 86_400);
+
 /// A status list is served this much longer than its last token lives: more than clocks differ and any leeway.
 const STATUS_LISTS_KEPT_FOR: Duration = Duration::from_secs(600);
 
@@ -39,6 +42,7 @@ pub fn spawn(app: &Arc<App>, stop: watch::Receiver<bool>) {
         let _ = stopped.wait_for(|stop| *stop).await;
     });
     tokio::spawn(revocation_feed::run(Arc::clone(app), stop.clone()));
+    tokio::spawn(logout::backchannel::run(Arc::clone(app), stop.clone()));
     tokio::spawn(listen(Arc::clone(app), stop.clone()));
     tokio::spawn(every(KEYS_EVERY, stop.clone(), Arc::clone(app), async |app: &App| {
         timeout(LONGEST_KEYS_STEP, lifecycle::key::tick(app)).await?
@@ -87,17 +91,19 @@ pub async fn clean_up(app: &App) -> Result<(), StoreError> {
     pushed_requests::purge(&mut tx, now).await?;
     // A replica whose clock is behind accepts an assertion that has expired here.
     clients::purge_assertions(&mut tx, now.minus(ASSERTIONS_KEPT_FOR)).await?;
+    // Likewise.
+    exchanged_tokens::purge(&mut tx, now.minus(ASSERTIONS_KEPT_FOR)).await?;
     tx.commit().await?;
     let mut tx = app.store.begin().await?;
     authorization::purge_codes(&mut tx, before).await?;
     access_tokens::purge(&mut tx, before).await?;
     device_authorizations::purge(&mut tx, before).await?;
-    exchanged_tokens::purge(&mut tx, before).await?;
     token_families::purge_tokens(&mut tx, before).await?;
     tx.commit().await?;
     let mut tx = app.store.begin().await?;
     token_families::purge(&mut tx, before).await?;
     sessions::purge(&mut tx, before).await?;
+    logout_deliveries::purge(&mut tx, now.minus(FAILED_LOGOUTS_KEPT_FOR)).await?;
     tx.commit().await?;
     let mut tx = app.store.begin().await?;
     audit::purge(&mut tx, now.minus(Duration::from_secs(app.config.log.audit_retention.into()))).await?;

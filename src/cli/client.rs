@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::client_options::{Options, check};
 use super::failure::{not_found, usage};
 use super::output::{self, List, moment};
-use super::{Globals, prompt, registration_token};
+use super::{Globals, logout_failures, prompt, registration_token};
 use crate::app::App;
 use crate::lifecycle;
 use crate::model::client::ClientOrigin;
@@ -69,6 +69,12 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// List the apps that could not be told that people signed out, and why (back-channel logout)
+    LogoutFailures {
+        /// Print one JSON array
+        #[arg(long)]
+        json: bool,
+    },
     /// Give a client no more tokens, and refuse those that it has
     Disable {
         /// client_id
@@ -127,6 +133,7 @@ pub(super) async fn run(globals: &Globals, command: Command) -> anyhow::Result<(
             let secret = lifecycle::client::rotate_secret(&app, &operator, &id, compromised).await?;
             print_secret(&id, Some(&secret), json, &format!("{id} has a new secret; the old one works no more."))
         }
+        Command::LogoutFailures { json } => logout_failures::run(&app, json).await,
         Command::Disable { id } => {
             find(&app, &id).await?;
             lifecycle::client::disable(&app, &operator, &id).await?;
@@ -165,6 +172,9 @@ async fn update(app: &App, id: &str, options: &Options, as_json: bool) -> anyhow
         return Err(usage("nothing to change was given; see tessera client update --help"));
     }
     let client = find_own(app, id).await?;
+    if client.origin == ClientOrigin::Document {
+        bail!("{id} is what the document there says, and would be so again soon: disable it if it must not be used");
+    }
     let mut metadata = client.metadata.0.clone();
     options.apply(&mut metadata)?;
     check(id, &metadata, &app.config)?;

@@ -11,6 +11,7 @@ mod healthcheck;
 mod key;
 mod key_import;
 mod key_rewrap;
+mod logout_failures;
 mod output;
 mod prompt;
 mod registration_token;

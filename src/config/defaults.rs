@@ -69,7 +69,12 @@ impl Default for Log {
 
 impl Default for OAuth {
     fn default() -> Self {
-        Self { pkce: PkcePolicy::OAuth21, legacy_response_types: false, require_pushed_authorization_requests: false }
+        Self {
+            pkce: PkcePolicy::OAuth21,
+            legacy_response_types: false,
+            require_pushed_authorization_requests: false,
+            legacy_client_assertion_audience: false,
+        }
     }
 }
 

@@ -70,6 +70,7 @@ pub(super) const KEYS: &[Key] = &[
     key("oauth.pkce", Kind::Choice(&["oauth-2.1", "required", "core"])),
     key("oauth.legacy_response_types", Kind::Switch),
     key("oauth.require_pushed_authorization_requests", Kind::Switch),
+    key("oauth.legacy_client_assertion_audience", Kind::Switch),
     key("registration.mode", Kind::Choice(&["off", "token", "open"])),
     key("registration.pkce", Kind::Choice(&["oauth-2.1", "required", "core"])),
     key("registration.audiences", Kind::Words),

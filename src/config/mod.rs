@@ -163,6 +163,8 @@ pub struct OAuth {
     pub legacy_response_types: bool,
     /// RFC 9126 §5: every authorization request must have been pushed.
     pub require_pushed_authorization_requests: bool,
+    /// Client assertions may name an endpoint of ours as their audience, as OpenID Connect Core §9 has it. RFC 10070 §4 forbids that.
+    pub legacy_client_assertion_audience: bool,
 }
 
 /// `[registration]`: apps that make themselves known.

@@ -10,9 +10,11 @@ use super::cors::set_cors_headers;
 
 /// There is no `form-action`: a browser applies it to the redirects that follow a form as well, and after sign-in and consent these
 /// lead to relying parties, whose origins would all have to be listed, custom schemes of native apps among them.
-const CONTENT_SECURITY_POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; style-src 'self'; img-src 'self' https: data:; script-src 'self'; base-uri 'none'; frame-ancestors 'none'",
-);
+const CONTENT_SECURITY_POLICY: HeaderValue = HeaderValue::from_static(POLICY);
+const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' https: data:; script-src 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// Of a page with frames of others, which has no form: they learn nothing of where they stand.
+pub const REFERRER_POLICY_OF_FRAMES: HeaderValue = HeaderValue::from_static("no-referrer");
 
 /// Not `no-referrer`: under that a browser sends `Origin: null` with our own forms too, and `csrf::same_origin` could not tell
 /// them from a sandboxed frame's. Under `same-origin` nothing leaves for other sites either.
@@ -34,6 +36,16 @@ pub fn set_page_headers(headers: &mut HeaderMap, https: bool) {
     set(headers, HeaderName::from_static("permissions-policy"), PERMISSIONS_POLICY);
     set(headers, header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     set_api_headers(headers, https);
+}
+
+/// The `Content-Security-Policy` of a page that frames pages of these origins, and no others. None if there are none, or if one is not an
+/// origin: nothing is framed then.
+pub fn page_policy_with_frames(origins: &[&str]) -> Option<HeaderValue> {
+    let is_origin = |origin: &&str| origin.bytes().all(|b| b.is_ascii_alphanumeric() || b":/.-_[]".contains(&b));
+    match !origins.is_empty() && origins.iter().all(is_origin) {
+        true => HeaderValue::try_from(format!("{POLICY}; frame-src {}", origins.join(" "))).ok(),
+        false => None,
+    }
 }
 
 /// Sets what belongs on every answer, pages or not.

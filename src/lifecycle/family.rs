@@ -1,11 +1,11 @@
 //! Refresh token families end: revoked by their client, removed by their owner, or found stolen.
 
-use super::{detail, record};
+use super::{detail, logout, record};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::model::{Actor, AuditKind, AuthorizationCode, Revocation, TokenFamily};
 use crate::revocation;
-use crate::store::{StoreError, Tx, access_tokens, authorization, grants, sessions, token_families};
+use crate::store::{StoreError, Tx, access_tokens, authorization, grants, token_families};
 
 /// Ends one family and every access token that came with it (RFC 7009 §2.1). Does nothing if it had ended.
 pub async fn revoke(app: &App, actor: &Actor, family: &TokenFamily) -> Result<(), StoreError> {
@@ -34,7 +34,7 @@ pub async fn end_stolen(app: &App, actor: &Actor, family: &TokenFamily) -> Resul
     let mut tx = app.store.begin().await?;
     // The session first, as in `user::cut_off`: two that lock in another order would wait for each other.
     if !family.offline {
-        sessions::end(&mut tx, &family.session_id, now).await?;
+        logout::end_session(&mut tx, &family.session_id, now).await?;
     }
     let mut revocations = end(app, &mut tx, family, now).await?;
     revocations.push(revocation::session(family.access_token_sid(), now));

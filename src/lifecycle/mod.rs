@@ -7,6 +7,7 @@ pub mod consent;
 pub mod device;
 pub mod family;
 pub mod key;
+pub mod logout;
 pub mod registration_token;
 pub mod session;
 pub mod token;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Map;
 
-use super::{detail, record};
+use super::{detail, logout, record};
 use crate::app::App;
 use crate::model::secret::new_id;
 use crate::model::{Actor, AuditKind, Json, Secret, Session, User};
@@ -96,7 +96,7 @@ async fn begin(
     record(&mut tx, &actor, AuditKind::SignInSucceeded, format!("session:{}", session.id), Map::new(), now).await?;
     let mut revocations = Vec::new();
     if let Some(previous) = previous
-        && sessions::end(&mut tx, &previous.id, now).await?
+        && logout::end_session(&mut tx, &previous.id, now).await?
     {
         revocations.push(revocation::session(&previous.id, now));
         record(
@@ -113,11 +113,11 @@ async fn begin(
     Ok(Started { session, cookie })
 }
 
-/// Ends a session: its cookie is dead and every token under its `sid` is refused. `false` if it had ended.
+/// Ends a session: its cookie is dead, every token under its `sid` is refused, and its clients are told. `false` if it had ended.
 pub async fn end(app: &App, actor: &Actor, kind: AuditKind, session_id: &str) -> Result<bool, StoreError> {
     let now = app.now();
     let mut tx = app.store.begin().await?;
-    if !sessions::end(&mut tx, session_id, now).await? {
+    if !logout::end_session(&mut tx, session_id, now).await? {
         return Ok(false);
     }
     record(&mut tx, actor, kind, format!("session:{session_id}"), Map::new(), now).await?;
@@ -131,7 +131,7 @@ pub async fn end_all(app: &App, actor: &Actor, user_id: &str, except: Option<&st
     let mut tx = app.store.begin().await?;
     let mut revocations = Vec::new();
     for session in sessions::live_of_user(&mut tx, user_id, now).await? {
-        if Some(session.id.as_str()) != except && sessions::end(&mut tx, &session.id, now).await? {
+        if Some(session.id.as_str()) != except && logout::end_session(&mut tx, &session.id, now).await? {
             revocations.push(revocation::session(&session.id, now));
             record(&mut tx, actor, AuditKind::SessionEnded, format!("session:{}", session.id), Map::new(), now).await?;
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Map;
 
-use super::{detail, record};
+use super::{detail, logout, record};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::model::{Actor, AuditKind, Revocation, User};
@@ -132,7 +132,7 @@ async fn cut_off(tx: &mut Tx, user_id: &str, now: Timestamp) -> Result<Vec<Revoc
     let pairwise = pairwise_subjects::of_user(tx, user_id).await?;
     revocations.extend(pairwise.iter().map(|sub| revocation::user(sub, now)));
     for session in sessions::live_of_user(tx, user_id, now).await? {
-        sessions::end(tx, &session.id, now).await?;
+        logout::end_session(tx, &session.id, now).await?;
         revocations.push(revocation::session(&session.id, now));
     }
     // After the sessions: a redemption that is under way holds its session, and its family is seen here once it is done.

@@ -14,6 +14,7 @@ pub enum AuditKind {
     SignInLimited,
     SignedOut,
     SessionEnded,
+    LogoutNotDelivered,
     ConsentGranted,
     ConsentDenied,
     ConsentRemoved,
@@ -63,7 +64,7 @@ pub struct AuditEvent {
 /// Who does something, from where.
 #[derive(Clone, Debug, Default)]
 pub struct Actor {
-    /// `user:<id>`, `client:<id>`, `operator` or `anonymous`.
+    /// `user:<id>`, `client:<id>`, `operator`, `provider` or `anonymous`.
     pub name: String,
     pub ip: Option<String>,
     pub request_id: Option<String>,
@@ -73,6 +74,11 @@ impl Actor {
     /// Whoever runs the command line.
     pub fn operator() -> Self {
         Self { name: "operator".to_owned(), ip: None, request_id: None }
+    }
+
+    /// The provider itself, when nobody asked it.
+    pub fn provider() -> Self {
+        Self { name: "provider".to_owned(), ip: None, request_id: None }
     }
 
     /// This actor, known by `name`.

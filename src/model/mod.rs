@@ -36,7 +36,7 @@ pub use registration_token::RegistrationToken;
 pub use revocation::{Revocation, RevocationKind};
 pub use scope::ScopeSet;
 pub use secret::Secret;
-pub use session::Session;
+pub use session::{LogoutDelivery, Session, SessionClient};
 pub use signing_key::{Algorithm, KeyState, SigningKey};
 pub use status_list::{StatusList, StatusListEntry, StatusReference};
 pub use token_family::{RefreshToken, TokenFamily, access_token_audience};

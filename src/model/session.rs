@@ -22,3 +22,31 @@ pub struct Session {
     pub user_agent: String,
     pub ip: String,
 }
+
+/// A client that a session has signed in to: it has an ID token with the session's `sid`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionClient {
+    pub session_id: String,
+    pub client_id: String,
+    /// As in that ID token.
+    pub sub: String,
+    pub created_at: Timestamp,
+}
+
+/// A logout token that a client is to be sent, since a session has ended (OpenID Connect Back-Channel Logout 1.0).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogoutDelivery {
+    pub session_id: String,
+    pub client_id: String,
+    pub sub: String,
+    /// When the session ended.
+    pub created_at: Timestamp,
+    /// How often it was begun.
+    pub attempts: i64,
+    /// While somebody tries: until when nobody else does.
+    pub next_attempt_at: Timestamp,
+    /// Why the last attempt failed, in a few words without anything that differs from one attempt to the next.
+    pub last_error: Option<String>,
+    /// Since when nobody tries any more.
+    pub given_up_at: Option<Timestamp>,
+}

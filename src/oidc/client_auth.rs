@@ -26,6 +26,9 @@ const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-be
 /// A client assertion is made for one request: one that is good for longer than this is refused (RFC 7523 §3).
 const LONGEST_ASSERTION: Duration = Duration::from_secs(600);
 
+/// Where clients present assertions, below the issuer.
+const ASSERTION_ENDPOINTS: [&str; 4] = ["/token", "/revoke", "/introspect", "/par"];
+
 /// What the client sent to prove who it is.
 enum Proof {
     Nothing,
@@ -172,7 +175,7 @@ async fn check_assertion(app: &App, client: &Client, claims: &Map<String, Value>
     if text("iss") != Some(&client.id) || text("sub") != Some(&client.id) {
         return Err(refused("iss and sub must be the client_id"));
     }
-    if !is_for(claims, &app.issuer.url) {
+    if !is_for(claims, &app.issuer.url, app.config.oauth.legacy_client_assertion_audience) {
         return Err(refused("aud must be the issuer alone"));
     }
     let expires_at = second("exp").map(Timestamp::from_seconds).ok_or_else(|| refused("exp is missing"))?;
@@ -197,13 +200,19 @@ async fn check_assertion(app: &App, client: &Client, claims: &Map<String, Value>
     Ok(())
 }
 
-/// The issuer and nobody else: an assertion for several recipients could be replayed by one of them at another.
-fn is_for(claims: &Map<String, Value>, issuer: &str) -> bool {
-    match claims.get("aud") {
-        Some(Value::String(audience)) => audience == issuer,
-        Some(Value::Array(audiences)) => matches!(audiences.as_slice(), [Value::String(only)] if only == issuer),
-        _ => false,
-    }
+/// One audience and no other, since an assertion for several could be replayed by one of them at another; and that the issuer (RFC 10070
+/// §4), since whoever runs another provider could have a client sign for an endpoint of ours. An operator can let that pass: then an endpoint
+/// is as good as the issuer, and whichever it is, since an assertion is good only once.
+fn is_for(claims: &Map<String, Value>, issuer: &str, legacy: bool) -> bool {
+    let only = match claims.get("aud") {
+        Some(Value::String(audience)) => audience,
+        Some(Value::Array(audiences)) => match audiences.as_slice() {
+            [Value::String(only)] => only,
+            _ => return false,
+        },
+        _ => return false,
+    };
+    only == issuer || (legacy && only.strip_prefix(issuer).is_some_and(|path| ASSERTION_ENDPOINTS.contains(&path)))
 }
 
 /// JSON can hold a NUL, which PostgreSQL cannot: such text is refused before it gets there.

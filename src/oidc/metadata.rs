@@ -106,6 +106,10 @@ fn provider_metadata(config: &Config) -> Value {
         "revocation_stream_endpoint": at("/revocations/stream"),
         "revocation_feed_signing_alg_values_supported": [Algorithm::Es256.as_str()],
         "end_session_endpoint": at("/logout"),
+        "backchannel_logout_supported": true,
+        "backchannel_logout_session_supported": true,
+        "frontchannel_logout_supported": true,
+        "frontchannel_logout_session_supported": true,
         "scopes_supported": scopes,
         "claims_supported": claims,
         "claim_types_supported": ["normal"],
@@ -131,6 +135,9 @@ fn provider_metadata(config: &Config) -> Value {
     });
     if let (Value::Object(members), Value::Object(more)) = (&mut metadata, more) {
         members.extend(more);
+    }
+    if config.registration.client_id_metadata_documents {
+        metadata["client_id_metadata_document_supported"] = true.into();
     }
     if let Some(members) = metadata.as_object_mut().filter(|_| config.tokens.status_list) {
         members.insert("status_list_aggregation_endpoint".to_owned(), at("/status-lists").into());

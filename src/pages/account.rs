@@ -10,7 +10,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::response::Response;
 
-pub use apps::{apps, remove_app};
+pub use apps::{apps, openable, remove_app};
 pub use password::{change_password, password};
 pub use sessions::{end_sessions, sessions};
 

@@ -1,4 +1,4 @@
-//! The style sheet, the one script and the icon, embedded in the binary. Their paths carry a hash of their content, so that a browser may
+//! The style sheet, the scripts and the icon, embedded in the binary. Their paths carry a hash of their content, so that a browser may
 //! keep them for ever.
 
 use std::sync::LazyLock;
@@ -15,6 +15,9 @@ pub const STYLE: &str = include_str!("../../static/style.css");
 /// Sends the form of a `form_post` response on (OAuth 2.0 Form Post Response Mode 1.0 §2).
 pub const SUBMIT: &str = include_str!("../../static/submit.js");
 
+/// Goes on from the signed-out page once its frames are loaded.
+pub const ONWARD: &str = include_str!("../../static/onward.js");
+
 /// The mark, as an SVG document.
 pub const FAVICON: &str = include_str!("../../static/favicon.svg");
 
@@ -24,6 +27,9 @@ pub static STYLE_PATH: LazyLock<String> = LazyLock::new(|| path("style", "css", 
 /// Where `SUBMIT` is served.
 pub static SUBMIT_PATH: LazyLock<String> = LazyLock::new(|| path("submit", "js", SUBMIT));
 
+/// Where `ONWARD` is served.
+pub static ONWARD_PATH: LazyLock<String> = LazyLock::new(|| path("onward", "js", ONWARD));
+
 /// Where `FAVICON` is served.
 pub static FAVICON_PATH: LazyLock<String> = LazyLock::new(|| path("favicon", "svg", FAVICON));
 
@@ -32,6 +38,7 @@ pub async fn get(Path(file): Path<String>) -> Response {
     let files = [
         (&STYLE_PATH, "text/css; charset=utf-8", STYLE),
         (&SUBMIT_PATH, "text/javascript; charset=utf-8", SUBMIT),
+        (&ONWARD_PATH, "text/javascript; charset=utf-8", ONWARD),
         (&FAVICON_PATH, "image/svg+xml", FAVICON),
     ];
     match files.into_iter().find(|(path, ..)| path.strip_prefix("/static/") == Some(&file)) {

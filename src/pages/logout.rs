@@ -6,19 +6,20 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY};
 use axum::response::{IntoResponse, Redirect, Response};
 
 use super::form::Form;
-use super::views::{self, ConfirmSignOut, Person, SignedOut, Site};
+use super::views::{self, ConfirmSignOut, Onward, Person, SignedOut, Site};
 use super::visit::{Visit, forget_session};
+use super::words::place_words;
 use super::{html, to_page};
 use crate::app::App;
 use crate::error::PageError;
+use crate::http::headers::{REFERRER_POLICY_OF_FRAMES, page_policy_with_frames};
 use crate::http::{Params, params};
-use crate::lifecycle;
-use crate::model::AuditKind;
 use crate::oidc::authorize::with_query;
-use crate::oidc::logout::{LogoutOutcome, LogoutRequest};
+use crate::oidc::logout::{Done, Frame, LogoutOutcome, LogoutRequest, Next, end_here};
 
 /// The parameters that we read (RP-Initiated Logout §2).
 const PARAMETERS: [&str; 4] = ["id_token_hint", "client_id", "post_logout_redirect_uri", "state"];
@@ -28,19 +29,21 @@ pub async fn get(State(app): State<Arc<App>>, visit: Visit) -> Result<Response, 
     let params = visit.params()?;
     let request = LogoutRequest::check(&app, &params).await?;
     let asks = request.client.as_deref().map(|client| views::App::of(client, &visit.languages(None)));
-    let outcome = request.run(&app, &visit.actor, visit.signed_in.as_ref()).await?;
-    match (outcome, &visit.signed_in) {
+    let returns_to = request.return_to().map(place_words).unwrap_or_default();
+    match (request.run(&app, &visit.actor, visit.signed_in.as_ref()).await?, &visit.signed_in) {
+        (LogoutOutcome::Done(done), _) => Ok(signed_out(&app, done, asks)),
         (LogoutOutcome::Confirm, Some(signed_in)) => {
             let view = ConfirmSignOut {
                 site: Site::of(&app),
                 csrf: visit.form_token(&app),
                 fields: known(&params),
                 app: asks,
+                returns_to,
                 person: Person::of(&signed_in.user),
             };
             Ok(visit.page(&app, &view))
         }
-        (outcome, _) => Ok(done(&app, outcome, asks)),
+        (LogoutOutcome::Confirm, None) => Err(PageError::internal("nobody was to be asked whether to sign out")),
     }
 }
 
@@ -69,18 +72,27 @@ pub async fn confirm(State(app): State<Arc<App>>, visit: Visit, body: Bytes) -> 
     }
     let request = LogoutRequest::check(&app, form.params()).await?;
     let asks = request.client.as_deref().map(|client| views::App::of(client, &visit.languages(None)));
-    let outcome = request.sign_out(&app, &visit.actor, visit.signed_in.as_ref()).await?;
-    Ok(done(&app, outcome, asks))
+    let done = request.sign_out(&app, &visit.actor, visit.signed_in.as_ref()).await?;
+    Ok(signed_out(&app, done, asks))
 }
 
 /// `POST /sign-out`
 pub async fn sign_out(State(app): State<Arc<App>>, visit: Visit, body: Bytes) -> Result<Response, PageError> {
     Form::check(&app, &visit, &body)?;
-    if let Some(signed_in) = &visit.signed_in {
-        lifecycle::session::end(&app, &visit.actor, AuditKind::SignedOut, &signed_in.session.id).await?;
+    let frames = match &visit.signed_in {
+        Some(signed_in) => end_here(&app, &visit.actor, signed_in).await?,
+        None => Vec::new(),
+    };
+    Ok(signed_out_here(&app, frames))
+}
+
+/// After sign-out on a page of ours.
+pub(super) fn signed_out_here(app: &App, frames: Vec<Frame>) -> Response {
+    match frames.is_empty() {
+        // Without a session, `/logout` has nothing to ask and says that it is done.
+        true => forget_session(app, to_page(app, "/logout")),
+        false => signed_out(app, Done { frames, next: Next::Nowhere }, None),
     }
-    // Without a session, `/logout` has nothing to ask and says that it is done.
-    Ok(forget_session(&app, to_page(&app, "/logout")))
 }
 
 fn known(params: &Params<'_>) -> Vec<(&'static str, String)> {
@@ -91,11 +103,25 @@ fn by_get(app: &App, params: &Params<'_>) -> Response {
     Redirect::to(&with_query(&format!("{}/logout", app.issuer.path), &known(params))).into_response()
 }
 
-/// `LogoutOutcome::Return` holds an address that the client registered.
-fn done(app: &App, outcome: LogoutOutcome, from: Option<views::App>) -> Response {
-    let response = match outcome {
-        LogoutOutcome::Return(address) => Redirect::to(&address).into_response(),
-        LogoutOutcome::Confirm | LogoutOutcome::SignedOut => html(&SignedOut { site: Site::of(app), app: from }),
+/// Sends the browser back to the app, or shows the page that says that it is done. If there are frames, the page loads them first and goes
+/// on by itself.
+fn signed_out(app: &App, done: Done, from: Option<views::App>) -> Response {
+    let Done { frames, next } = done;
+    let (onward, goes_on) = match next {
+        Next::Return(address) if frames.is_empty() => return forget_session(app, Redirect::to(&address).into_response()),
+        Next::Return(address) => (Some(address), true),
+        Next::Offer(address) => (Some(address), false),
+        Next::Nowhere => (None, false),
     };
+    let place = onward.as_deref().map(place_words).unwrap_or_default();
+    let origins: Vec<&str> = frames.iter().map(|frame| frame.origin.as_str()).collect();
+    let policy = page_policy_with_frames(&origins);
+    let frames = frames.into_iter().map(|frame| frame.address).collect();
+    let onward = onward.map(|address| Onward { address, place, at_once: goes_on });
+    let mut response = html(&SignedOut { site: Site::of(app), app: from, frames, onward });
+    if let Some(policy) = policy {
+        response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
+        response.headers_mut().insert(REFERRER_POLICY, REFERRER_POLICY_OF_FRAMES);
+    }
     forget_session(app, response)
 }

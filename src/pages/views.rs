@@ -15,11 +15,16 @@ pub use account::{AppWithAccess, AppsPage, PasswordPage, ProfileLine, ProfilePag
 pub use device::{ConfirmDevice, DeviceDone, EnterDeviceCode};
 pub use errors::ErrorPage;
 pub use problem::Problem;
-pub use sign_in::{ChooseAccount, ConfirmSignOut, Consent, FormPost, Landing, SetUp, SetUpDone, SignIn, SignInAgain, SignedOut};
+pub use sign_in::{
+    AnswerGoes, ChooseAccount, ConfirmSignOut, Consent, FormPost, Landing, Onward, SetUp, SetUpDone, SignIn, SignInAgain,
+    SignedOut,
+};
 
 use super::languages::Languages;
+use super::words::place_words;
 use crate::model::client::ClientOrigin;
 use crate::model::{Client, User};
+use crate::oidc::authorize::with_query;
 
 /// What every page is told: whose sign-in this is, and where its addresses begin.
 #[derive(Clone, Debug, Default)]
@@ -50,10 +55,13 @@ pub struct App {
     pub unchecked: bool,
     /// Where it comes from, if its `client_id` is an address.
     pub host: Option<String>,
+    /// Where the app begins a sign-in by itself (OpenID Connect Core §4).
+    pub open: Option<String>,
 }
 
 impl App {
-    /// What there is to show of a registered client, in one of the person's languages where the client has it.
+    /// What there is to show of a registered client, in one of the person's languages where the client has it. Without `open`, which says who
+    /// the provider is: see `openable`.
     pub fn of(client: &Client, languages: &Languages) -> Self {
         let metadata = &client.metadata;
         let chosen = |member: &str, plain: &Option<String>| {
@@ -67,8 +75,18 @@ impl App {
             privacy_policy: link("policy_uri", &metadata.policy_uri),
             terms: link("tos_uri", &metadata.tos_uri),
             unchecked: !client.origin.is_vouched_for(),
-            host: (client.origin == ClientOrigin::Document).then(|| host_of(&client.id)).flatten(),
+            host: (client.origin == ClientOrigin::Document).then(|| place_words(&client.id)),
+            open: None,
         }
+    }
+
+    /// As `of`, with the address that opens the app. It names this provider and nobody else: who the person is, the app learns by the
+    /// sign-in that it then begins.
+    pub fn openable(client: &Client, issuer: &str, languages: &Languages) -> Self {
+        let registered = client.metadata.initiate_login_uri.as_deref().filter(|_| client.disabled_at.is_none());
+        let address = web_address(registered).filter(|address| address.starts_with("https:") && !address.contains('#'));
+        let open = address.map(|address| with_query(&address, &[("iss", issuer.to_owned())]));
+        Self { open, ..Self::of(client, languages) }
     }
 
     /// Whether there is any link to show.
@@ -110,10 +128,6 @@ fn initial(name: &str) -> String {
 fn web_address(address: Option<&str>) -> Option<String> {
     let url = url::Url::parse(address?).ok()?;
     matches!(url.scheme(), "http" | "https").then(|| url.to_string())
-}
-
-fn host_of(address: &str) -> Option<String> {
-    url::Url::parse(address).ok()?.host_str().map(str::to_owned)
 }
 
 /// Where "Not you?" and "Use another account" lead: the sign-in page without the present person.

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use super::denylist::{Effect, TokenFacts, Verdict};
-use super::entries::token;
+use super::entries::{MARGIN, token};
 use crate::clock::Timestamp;
 use crate::model::{Revocation, RevocationKind};
 use crate::store::revocations::{self, Appended};
@@ -13,7 +13,9 @@ use crate::store::{Conn, StoreError, Tx, exchanged_tokens};
 /// Appends an entry for each token that was had for one that `appended` refuses, for each that was had for such a one, and so on. After
 /// the append, which made this transaction the only writer of the log.
 pub(super) async fn append_too(tx: &mut Tx, mut appended: Appended, now: Timestamp) -> Result<Appended, StoreError> {
-    if appended.entries.is_empty() || !exchanged_tokens::any(tx, now).await? {
+    // Within their leeway verifiers accept what has expired.
+    let expired = now.minus(MARGIN);
+    if appended.entries.is_empty() || !exchanged_tokens::any(tx, expired).await? {
         return Ok(appended);
     }
     let is_token = |entry: &&Revocation| entry.kind == RevocationKind::Token;
@@ -22,7 +24,7 @@ pub(super) async fn append_too(tx: &mut Tx, mut appended: Appended, now: Timesta
         appended.entries.iter().map(|entry| (entry.kind, entry.id.clone())).collect();
     let mut more = Vec::new();
     while let Some((kind, id)) = sources.pop() {
-        for exchanged in exchanged_tokens::had_for(tx, kind, &id, now).await? {
+        for exchanged in exchanged_tokens::had_for(tx, kind, &id, expired).await? {
             if refused.insert(exchanged.jti.clone()) {
                 more.push(token(&exchanged.jti, exchanged.expires_at, Some(exchanged.audience.0)));
                 sources.push((RevocationKind::Token, exchanged.jti));

@@ -53,6 +53,8 @@ struct Inner {
     behind: Notify,
     /// Told of each commit here, and of others' through Redis.
     grew: Notify,
+    /// Told when a session was ended, here or elsewhere.
+    session_ended: Notify,
     /// Tells other replicas; none without Redis.
     caller: Option<Caller>,
     /// Entries that this process committed, by kind.
@@ -92,6 +94,7 @@ impl Revocations {
             denylist_failed: AtomicBool::new(false),
             behind: Notify::new(),
             grew: Notify::new(),
+            session_ended: Notify::new(),
             caller,
             written: Default::default(),
             lookups: AtomicU64::new(0),
@@ -136,6 +139,12 @@ impl Revocations {
     /// looks at the log now and then by itself too: without Redis nobody tells what other processes write.
     pub async fn grown(&self) {
         self.0.grew.notified().await;
+    }
+
+    /// Waits until a session has been ended: by this process at once, by another one when its entry is seen here. For one waiter, which
+    /// asks the database what that means, and asks now and then by itself too.
+    pub async fn session_ended(&self) {
+        self.0.session_ended.notified().await;
     }
 
     /// Ends the wait in `grown`, or the next one if nobody waits at present.
@@ -254,6 +263,7 @@ impl Inner {
         let Some(last) = entries.last() else { return };
         self.known_seq.fetch_max(last.seq, Ordering::SeqCst);
         self.grew.notify_one();
+        self.tell_of_sessions(entries);
         if self.denylist_failed.load(Ordering::Relaxed) {
             return;
         }
@@ -268,6 +278,12 @@ impl Inner {
             // Someone else's entry before ours is not there yet. Until it is, SQL answers.
             Ok(_) => self.behind.notify_one(),
             Err(error) => self.denylist_fails(&error),
+        }
+    }
+
+    fn tell_of_sessions(&self, entries: &[Revocation]) {
+        if entries.iter().any(|entry| entry.kind == RevocationKind::Session) {
+            self.session_ended.notify_one();
         }
     }
 
@@ -315,6 +331,7 @@ impl Inner {
         }
         loop {
             let entries = revocations::since(conn, complete_to, now, PORTION).await?;
+            self.tell_of_sessions(&entries);
             let read_to = entries.last().map_or(complete_to, |entry| entry.seq);
             let whole = i64::try_from(entries.len()).is_ok_and(|count| count < PORTION);
             // A portion that is not full ends at the end of the log, which was at least `last`.

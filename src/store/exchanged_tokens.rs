@@ -45,13 +45,13 @@ pub async fn insert(tx: &mut Tx, token: &ExchangedToken) -> Result<(), StoreErro
     Ok(())
 }
 
-/// Whether any exchanged token has not expired: where nobody exchanges tokens, this is all that a revocation asks.
+/// Whether any exchanged token expires after `now`: where nobody exchanges tokens, this is all that a revocation asks.
 pub async fn any(conn: &mut Conn, now: Timestamp) -> Result<bool, StoreError> {
     let row: Option<(String,)> = fetch_optional!(conn, ANY, now)?;
     Ok(row.is_some())
 }
 
-/// The exchanged tokens that have not expired and were had for a token that a revocation of this kind and id refuses.
+/// The exchanged tokens that expire after `now` and were had for a token that a revocation of this kind and id refuses.
 pub async fn had_for(conn: &mut Conn, kind: RevocationKind, id: &str, now: Timestamp) -> Result<Vec<ExchangedToken>, StoreError> {
     let statement = match kind {
         RevocationKind::Token => OF_TOKEN,

@@ -19,6 +19,7 @@ macro_rules! migrations {
                 (3, "status_lists", include_str!(concat!("../../migrations/", $folder, "/0003_status_lists.sql"))),
                 (4, "client_origin", include_str!(concat!("../../migrations/", $folder, "/0004_client_origin.sql"))),
                 (5, "pairwise", include_str!(concat!("../../migrations/", $folder, "/0005_pairwise.sql"))),
+                (6, "logout", include_str!(concat!("../../migrations/", $folder, "/0006_logout.sql"))),
                 (7, "device", include_str!(concat!("../../migrations/", $folder, "/0007_device.sql"))),
                 (8, "registration_tokens", include_str!(concat!("../../migrations/", $folder, "/0008_registration_tokens.sql"))),
                 (9, "pushed_requests", include_str!(concat!("../../migrations/", $folder, "/0009_pushed_requests.sql"))),

@@ -16,6 +16,7 @@ pub mod device_authorizations;
 pub mod exchanged_tokens;
 pub mod grants;
 pub mod installation;
+pub mod logout_deliveries;
 pub mod pairwise_subjects;
 pub mod pushed_requests;
 pub mod registration;
@@ -40,6 +41,7 @@ pub fn statements() -> impl Iterator<Item = &'static str> {
         exchanged_tokens::STATEMENTS,
         grants::STATEMENTS,
         installation::STATEMENTS,
+        logout_deliveries::STATEMENTS,
         pairwise_subjects::STATEMENTS,
         pushed_requests::STATEMENTS,
         registration::STATEMENTS,

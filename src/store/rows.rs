@@ -15,8 +15,8 @@ use crate::clock::Timestamp;
 use crate::model::client::ClientOrigin;
 use crate::model::{
     AccessTokenRecord, Algorithm, AuditEvent, AuditKind, AuthorizationCode, AuthorizationRequest, Client, DeviceAuthorization,
-    DeviceDecision, ExchangedToken, Grant, Json, KeyState, RefreshToken, RegistrationToken, Revocation, RevocationKind, Session,
-    SigningKey, StatusList, TokenFamily, User,
+    DeviceDecision, ExchangedToken, Grant, Json, KeyState, LogoutDelivery, RefreshToken, RegistrationToken, Revocation,
+    RevocationKind, Session, SessionClient, SigningKey, StatusList, TokenFamily, User,
 };
 
 type BoxError = Box<dyn StdError + Send + Sync>;
@@ -151,6 +151,8 @@ rows! {
         created_at, updated_at
     }
     Session { id, secret_hash, user_id, auth_time, amr, created_at, last_seen_at, expires_at, ended_at, user_agent, ip }
+    SessionClient { session_id, client_id, sub, created_at }
+    LogoutDelivery { session_id, client_id, sub, created_at, attempts, next_attempt_at, last_error, given_up_at }
     AuthorizationRequest { id_hash, client_id, parameters, created_at, expires_at }
     AuthorizationCode {
         code_hash, client_id, user_id, session_id, parameters, scope, auth_time, amr, created_at, expires_at, redeemed_at,

@@ -3,7 +3,7 @@
 use super::engine::{execute, fetch_all, fetch_optional};
 use super::{Conn, StoreError, Tx};
 use crate::clock::Timestamp;
-use crate::model::{Json, Session};
+use crate::model::{Json, Session, SessionClient};
 
 macro_rules! columns {
     () => {
@@ -26,8 +26,13 @@ const TOUCH: &str = "UPDATE sessions SET last_seen_at = $2 WHERE id = $1 AND las
 const END: &str = "UPDATE sessions SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL";
 const HOLD: &str = "UPDATE sessions SET last_seen_at = last_seen_at WHERE id = $1 AND ended_at IS NULL AND expires_at > $2";
 const PURGE: &str = "DELETE FROM sessions WHERE expires_at < $1";
+const NOTE_CLIENT: &str = "INSERT INTO session_clients (session_id, client_id, sub, created_at) VALUES ($1, $2, $3, $4)
+    ON CONFLICT (session_id, client_id) DO NOTHING";
+const CLIENTS_OF: &str =
+    "SELECT session_id, client_id, sub, created_at FROM session_clients WHERE session_id = $1 ORDER BY created_at, client_id";
 
-pub(super) const STATEMENTS: &[&str] = &[INSERT, FIND, FIND_BY_SECRET, LIVE_OF_USER, REAUTHENTICATE, TOUCH, END, HOLD, PURGE];
+pub(super) const STATEMENTS: &[&str] =
+    &[INSERT, FIND, FIND_BY_SECRET, LIVE_OF_USER, REAUTHENTICATE, TOUCH, END, HOLD, PURGE, NOTE_CLIENT, CLIENTS_OF];
 
 /// Adds a session.
 pub async fn insert(tx: &mut Tx, session: &Session) -> Result<(), StoreError> {
@@ -94,7 +99,19 @@ pub async fn hold(tx: &mut Tx, id: &str, now: Timestamp) -> Result<bool, StoreEr
     Ok(execute!(tx, HOLD, id, now)? > 0)
 }
 
-/// Forgets sessions that expired before `before`.
+/// Forgets sessions that expired before `before`, and what they had signed in to.
 pub async fn purge(tx: &mut Tx, before: Timestamp) -> Result<u64, StoreError> {
     execute!(tx, PURGE, before)
+}
+
+/// Notes that the client has, or is about to get, an ID token with this session's `sid` and this `sub`: it will hear of the session's
+/// end. To be called in the transaction that `hold`s the session.
+pub async fn note_client(tx: &mut Tx, id: &str, client_id: &str, sub: &str, now: Timestamp) -> Result<(), StoreError> {
+    execute!(tx, NOTE_CLIENT, id, client_id, sub, now)?;
+    Ok(())
+}
+
+/// The clients that the session has signed in to, also when it has ended.
+pub async fn clients_of(conn: &mut Conn, id: &str) -> Result<Vec<SessionClient>, StoreError> {
+    fetch_all!(conn, CLIENTS_OF, id)
 }

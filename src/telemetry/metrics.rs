@@ -76,6 +76,13 @@ pub struct Metrics {
     pub revocation_log_age: Gauge,
     /// Sign-ins that wait for a core at this moment.
     pub password_queue: Gauge,
+    /// Logout tokens that are to be sent, as of the last look.
+    pub logout_deliveries_waiting: Gauge,
+    pub logout_delivered: Counter,
+    /// Attempts that failed, and are repeated.
+    pub logout_failed: Counter,
+    /// Clients that were not told, and will not be.
+    pub logout_given_up: Counter,
     /// Age of the active key and time to its rotation, by algorithm (as in `Algorithm::ALL`).
     signing_keys: [[Gauge; 2]; 2],
 }
@@ -107,6 +114,7 @@ impl Metrics {
             Algorithm::ALL.map(|alg| registry.counter("tessera_access_tokens_issued_total", &labels(alg)))
         });
         let sign_in = |outcome| registry.counter("tessera_sign_ins_total", &[("outcome", outcome)]);
+        let logout = |outcome| registry.counter("tessera_logout_deliveries_total", &[("outcome", outcome)]);
         let limited = |by| registry.counter("tessera_rate_limited_total", &[("by", by)]);
         Self {
             endpoints: Endpoints::new(&registry, paths),
@@ -125,6 +133,10 @@ impl Metrics {
             revocation_streams_lagged: registry.counter("tessera_revocation_streams_lagged_total", &[]),
             revocation_log_age: registry.gauge("tessera_revocation_log_age_seconds", &[]),
             password_queue: registry.gauge("tessera_password_queue", &[]),
+            logout_deliveries_waiting: registry.gauge("tessera_logout_deliveries_waiting", &[]),
+            logout_delivered: logout("delivered"),
+            logout_failed: logout("failed"),
+            logout_given_up: logout("given_up"),
             signing_keys: Algorithm::ALL.map(|alg| {
                 let gauge = |name| registry.gauge(name, &[("alg", alg.as_str())]);
                 [gauge("tessera_signing_key_age_seconds"), gauge("tessera_signing_key_rotation_seconds")]
@@ -228,6 +240,7 @@ impl Registry {
             ("tessera_revocations_total", "Revocations by kind."),
             ("tessera_denylist_lookups_total", "Checks whether a token was revoked."),
             ("tessera_denylist_fallbacks_total", "Checks that SQL answered, since Redis did not."),
+            ("tessera_logout_deliveries_total", "Attempts to tell an app that a session has ended, by outcome."),
             ("tessera_revocation_messages_total", "Messages that receivers of the revocation feed were sent."),
             ("tessera_revocation_streams_lagged_total", "Streams that were ended because the receiver did not keep up."),
         ];
@@ -236,6 +249,7 @@ impl Registry {
         }
         let gauges = [
             ("tessera_password_queue", "Sign-ins that wait for a core."),
+            ("tessera_logout_deliveries_waiting", "Apps that are to be told that a session has ended."),
             ("tessera_revocation_streams", "Open streams of the revocation feed."),
             ("tessera_revocation_log_age_seconds", "Since the revocation feed last looked at the log."),
             ("tessera_signing_key_age_seconds", "Since the active key began to sign."),

@@ -11,12 +11,13 @@ use crate::source::rust_files;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-const PAGES: [&str; 12] = [
+const PAGES: [&str; 13] = [
     "README.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "SECURITY.md",
     "docs/architecture.md",
+    "docs/conformance.md",
     "docs/forward-auth.md",
     "docs/integrating.md",
     "docs/operating.md",
@@ -29,7 +30,7 @@ const PAGES: [&str; 12] = [
 /// Made when the program runs, or by whoever runs it.
 const MADE_LATER: [&str; 4] = ["artefacts/", "data/", "keys/master.key", "tessera.toml"];
 
-fn read(path: &str) -> String {
+pub fn read(path: &str) -> String {
     std::fs::read_to_string(Path::new(ROOT).join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
@@ -38,7 +39,7 @@ fn pages() -> impl Iterator<Item = (&'static str, String)> {
 }
 
 /// What stands in a page between single backticks, outside of blocks.
-fn quoted(text: &str) -> Vec<&str> {
+pub fn quoted(text: &str) -> Vec<&str> {
     let mut block = false;
     let mut found = Vec::new();
     for line in text.lines() {

@@ -4,6 +4,7 @@
 mod attacks;
 mod browser;
 mod cli;
+mod conformance;
 mod crash;
 mod demo;
 mod docs;

@@ -67,7 +67,7 @@ async fn insert(app: &App, tx: &mut Tx, key: &SigningKey) -> anyhow::Result<bool
 
 /// Who rotates keys that nobody asked to be rotated.
 fn clockwork() -> Actor {
-    Actor { name: "provider".to_owned(), ..Actor::default() }
+    Actor::provider()
 }
 
 /// What an audit event is about.

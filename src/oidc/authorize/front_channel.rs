@@ -22,6 +22,9 @@ pub(super) struct FrontChannel {
     /// The members of the response, but `code` and what every response has.
     pub fields: Vec<(&'static str, String)>,
     issued_at: Timestamp,
+    client_id: String,
+    /// What the client knows the person by.
+    sub: String,
     access_token: Option<AccessTokenRecord>,
     status_entry: Option<StatusListEntry>,
 }
@@ -60,7 +63,14 @@ impl FrontChannel {
             auth_time: session.auth_time,
             acr: authentication::acr_of(&session.amr),
         };
-        let mut front = Self { fields: Vec::new(), issued_at, access_token: None, status_entry: None };
+        let mut front = Self {
+            fields: Vec::new(),
+            issued_at,
+            client_id: client.id.clone(),
+            sub: sub.as_str().to_owned(),
+            access_token: None,
+            status_entry: None,
+        };
         let mut access_token = None;
         if parameters.response_type.token {
             let resource = mint::audiences(client, &parameters.resource)?;
@@ -123,6 +133,7 @@ impl FrontChannel {
         if !sessions::hold(tx, session_id, self.issued_at).await? {
             return Ok(false);
         }
+        sessions::note_client(tx, session_id, &self.client_id, &self.sub, self.issued_at).await?;
         if let Some(entry) = &self.status_entry {
             status_lists::insert_entry(tx, entry).await?;
         }

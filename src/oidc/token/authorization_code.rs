@@ -111,6 +111,9 @@ pub(super) async fn redeem(
         // Another request was quicker: read again what it yielded.
         return replayed(app, actor, &find(app, &code.code_hash).await?).await;
     }
+    if id_token.is_some() {
+        sessions::note_client(&mut tx, &code.session_id, &client.id, sub.as_str(), issued_at).await?;
+    }
     if let Some(entry) = &minted.status_entry {
         status_lists::insert_entry(&mut tx, entry).await?;
     }

@@ -14,6 +14,7 @@ use crate::lifecycle;
 use crate::model::{Client, ScopeSet, User};
 use crate::oidc::session::SignedIn;
 use crate::pages::form::Form;
+use crate::pages::languages::Languages;
 use crate::pages::to_page;
 use crate::pages::views::{self, AppWithAccess, AppsPage, Person, Site};
 use crate::pages::visit::Visit;
@@ -67,9 +68,16 @@ pub(super) async fn with_access(app: &App, user: &User) -> Result<Vec<Access>, S
     Ok(found)
 }
 
+/// The apps of a person that can be opened from here.
+pub async fn openable(app: &App, user: &User, languages: &Languages) -> Result<Vec<views::App>, StoreError> {
+    let with_access = with_access(app, user).await?;
+    let apps = with_access.iter().map(|access| views::App::openable(&access.client, &app.issuer.url, languages));
+    Ok(apps.filter(|app| app.open.is_some()).collect())
+}
+
 async fn page(app: &App, visit: &Visit, user: &User, notice: String) -> Result<Response, PageError> {
     let entry = |access: Access| AppWithAccess {
-        app: views::App::of(&access.client, &visit.languages(None)),
+        app: views::App::openable(&access.client, &app.issuer.url, &visit.languages(None)),
         scopes: scope_lines(&access.scope, user, &app.config.scopes),
         since: day_words(access.since),
         client_id: access.client.id.clone(),

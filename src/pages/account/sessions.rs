@@ -12,11 +12,13 @@ use crate::app::App;
 use crate::error::PageError;
 use crate::lifecycle;
 use crate::model::{AuditKind, Session, User};
+use crate::oidc::logout::end_here;
 use crate::oidc::session::SignedIn;
 use crate::pages::form::Form;
+use crate::pages::logout::signed_out_here;
 use crate::pages::to_page;
 use crate::pages::views::{Person, SessionLine, SessionsPage, Site};
-use crate::pages::visit::{Visit, forget_session};
+use crate::pages::visit::Visit;
 use crate::pages::words::{browser_words, when_words};
 use crate::store::{self, StoreError};
 
@@ -42,8 +44,8 @@ pub async fn end_sessions(State(app): State<Arc<App>>, visit: Visit, body: Bytes
         return page(&app, &visit, signed_in, String::new()).await;
     };
     if session.id == *this {
-        lifecycle::session::end(&app, &visit.actor, AuditKind::SignedOut, this).await?;
-        return Ok(forget_session(&app, to_page(&app, "/logout")));
+        let frames = end_here(&app, &visit.actor, signed_in).await?;
+        return Ok(signed_out_here(&app, frames));
     }
     lifecycle::session::end(&app, &visit.actor, AuditKind::SessionEnded, &session.id).await?;
     page(&app, &visit, signed_in, format!("You signed out of {}.", browser_words(&session.user_agent))).await

@@ -96,6 +96,7 @@ pub fn pages(words: Words) -> Vec<(&'static str, String)> {
         csrf: csrf.clone(),
         request: request.clone(),
         app: app(words),
+        answer_goes: AnswerGoes::Home,
         person: who.clone(),
         returns_to: format!("ledger.example{}", words.anything),
         scopes: scopes.clone(),
@@ -118,6 +119,13 @@ pub fn pages(words: Words) -> Vec<(&'static str, String)> {
     };
     let unchecked_consent = Consent { app: itself.clone(), ..consent.clone() };
     let unchecked_sign_in = SignIn { app: Some(itself.clone()), ..sign_in.clone() };
+    let device_consent = Consent {
+        answer_goes: AnswerGoes::ToThisDevice,
+        returns_to: "127.0.0.1:33418".to_owned(),
+        scopes: scopes.iter().take(2).cloned().collect(),
+        ..unchecked_consent.clone()
+    };
+    let elsewhere_consent = Consent { answer_goes: AnswerGoes::Elsewhere, ..device_consent.clone() };
     let enter_device = EnterDeviceCode { site: site.clone(), csrf: csrf.clone(), user_code: String::new(), problem: None };
     let confirm_device = ConfirmDevice {
         site: site.clone(),
@@ -141,9 +149,15 @@ pub fn pages(words: Words) -> Vec<(&'static str, String)> {
         csrf: csrf.clone(),
         fields: vec![("client_id", text(words.anything)), ("state", text(words.anything))],
         app: Some(app(words)),
+        returns_to: String::new(),
         person: who.clone(),
     };
-    let signed_out = SignedOut { site: site.clone(), app: Some(app(words)) };
+    let signed_out = SignedOut { site: site.clone(), app: Some(app(words)), frames: Vec::new(), onward: None };
+    let onward = |at_once| {
+        let address = format!("https://ledger.example/out?state={}", words.anything);
+        Some(Onward { address, place: format!("ledger.example{}", words.anything), at_once })
+    };
+    let frames = vec![format!("https://ledger.example/frame?sid={}", words.anything), "https://ledger.example/2".to_owned()];
     let set_up = SetUp {
         site: site.clone(),
         csrf: csrf.clone(),
@@ -188,6 +202,7 @@ pub fn pages(words: Words) -> Vec<(&'static str, String)> {
         ],
         notice: format!("You signed out of {}.", words.anything),
     };
+    let openable = App { open: Some(format!("https://ledger.example/open?iss={}", words.anything)), ..app(words) };
     let with_access = |id: &str, app: App, scopes: &[ScopeLine]| AppWithAccess {
         client_id: text(id),
         app,
@@ -199,7 +214,7 @@ pub fn pages(words: Words) -> Vec<(&'static str, String)> {
         csrf: csrf.clone(),
         person: who.clone(),
         apps: vec![
-            with_access(words.anything, app(words), &scopes),
+            with_access(words.anything, openable.clone(), &scopes),
             with_access("notes", App { name: "Notes".to_owned(), ..App::default() }, &scopes[..2]),
         ],
         notice: String::new(),
@@ -214,6 +229,8 @@ pub fn pages(words: Words) -> Vec<(&'static str, String)> {
         ("choose-account", &choose),
         ("consent", &consent),
         ("consent-short", &short_consent),
+        ("consent-on-device", &device_consent),
+        ("consent-elsewhere", &elsewhere_consent),
         ("consent-unchecked", &unchecked_consent),
         ("sign-in-unchecked", &unchecked_sign_in),
         ("device-unchecked", &unchecked_device),
@@ -249,10 +266,18 @@ pub fn pages(words: Words) -> Vec<(&'static str, String)> {
         ("sign-in-wait", SignIn { problem: Some(Problem::too_many_attempts(600)), ..wrong.clone() }.render().unwrap()),
         ("sign-in-busy", SignIn { problem: Some(Problem::busy()), ..wrong }.render().unwrap()),
         ("sign-in-again-wrong", SignInAgain { problem: Some(Problem::wrong_password()), ..again }.render().unwrap()),
+        (
+            "sign-out-returns",
+            ConfirmSignOut { returns_to: format!("ledger.example{}", words.anything), ..confirm.clone() }.render().unwrap(),
+        ),
         ("sign-out-unasked", ConfirmSignOut { app: None, ..confirm }.render().unwrap()),
-        ("signed-out-alone", SignedOut { app: None, ..signed_out }.render().unwrap()),
-        ("landing", Landing { site: site.clone(), person: None }.render().unwrap()),
-        ("landing-signed-in", Landing { site: site.clone(), person: Some(who) }.render().unwrap()),
+        ("signed-out-alone", SignedOut { app: None, ..signed_out.clone() }.render().unwrap()),
+        ("signed-out-offer", SignedOut { onward: onward(false), ..signed_out.clone() }.render().unwrap()),
+        ("signed-out-frames", SignedOut { frames: frames.clone(), ..signed_out.clone() }.render().unwrap()),
+        ("signed-out-onward", SignedOut { frames, onward: onward(true), ..signed_out }.render().unwrap()),
+        ("landing", Landing { site: site.clone(), person: None, apps: vec![] }.render().unwrap()),
+        ("landing-signed-in", Landing { site: site.clone(), person: Some(who.clone()), apps: vec![] }.render().unwrap()),
+        ("landing-apps", Landing { site: site.clone(), person: Some(who), apps: vec![openable] }.render().unwrap()),
         ("set-up-done", SetUpDone { site: site.clone(), email: text(words.email) }.render().unwrap()),
         ("password-differ", PasswordPage { problem: Some(Problem::passwords_differ()), ..password.clone() }.render().unwrap()),
         ("password-done", PasswordPage { done: true, ..password }.render().unwrap()),

@@ -65,6 +65,7 @@ pub struct Consent {
     pub csrf: String,
     pub request: String,
     pub app: App,
+    pub answer_goes: AnswerGoes,
     pub person: Person,
     /// Host (and port) of the redirect URI, or its scheme for a native app.
     pub returns_to: String,
@@ -73,6 +74,17 @@ pub struct Consent {
     pub asks_again: bool,
     /// The answer holds for the next time.
     pub is_remembered: bool,
+}
+
+/// Where the answer goes to an app that nobody vouches for: what people are warned of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnswerGoes {
+    /// There is nothing to warn of.
+    Home,
+    /// To whatever listens, or is installed, on the person's own device.
+    ToThisDevice,
+    /// To another host than the one that the app comes from.
+    Elsewhere,
 }
 
 impl Consent {
@@ -106,16 +118,40 @@ pub struct ConfirmSignOut {
     pub fields: Vec<(&'static str, String)>,
     /// Who asks, when that is known.
     pub app: Option<App>,
+    /// Where the browser goes afterwards: a host. Empty if it stays here.
+    pub returns_to: String,
     pub person: Person,
 }
 
-/// After sign-out.
+/// After sign-out. If there are `frames`, its CSP must allow them (`http::headers::page_policy_with_frames`).
 #[derive(Clone, Debug, Template)]
 #[template(path = "signed_out/signed_out.html")]
 pub struct SignedOut {
     pub site: Site,
     /// The app from which the person signed out; linked when its home page is known.
     pub app: Option<App>,
+    /// Addresses at which apps of the session sign the person out (OpenID Connect Front-Channel Logout 1.0).
+    pub frames: Vec<String>,
+    /// Where the app wants the browser next.
+    pub onward: Option<Onward>,
+}
+
+/// Where the browser goes after sign-out.
+#[derive(Clone, Debug)]
+pub struct Onward {
+    /// A checked `post_logout_redirect_uri`.
+    pub address: String,
+    /// `words::place_words` of it.
+    pub place: String,
+    /// By itself, once the frames are loaded. Otherwise it is a link.
+    pub at_once: bool,
+}
+
+impl SignedOut {
+    /// The address, if the page goes there by itself.
+    fn goes_on_to(&self) -> Option<&str> {
+        self.onward.as_ref().filter(|onward| onward.at_once).map(|onward| onward.address.as_str())
+    }
 }
 
 /// `/`, for people who type the address.
@@ -124,6 +160,8 @@ pub struct SignedOut {
 pub struct Landing {
     pub site: Site,
     pub person: Option<Person>,
+    /// The signed-in person's apps that can be opened from here.
+    pub apps: Vec<App>,
 }
 
 /// `/setup`: the first administrator. Posts `csrf`, `token`, `email`, `name`, `password`, `password_again`.

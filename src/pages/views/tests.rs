@@ -52,7 +52,7 @@ fn check(name: &str, page: &str) {
         assert_eq!(count(tag), 1, "{name}: <{tag}>");
     }
     assert_eq!(count("style"), 0, "{name}: inline style");
-    assert!(count("script") <= usize::from(name == "form-post"), "{name}: script");
+    assert!(count("script") <= usize::from(["form-post", "signed-out-onward"].contains(&name)), "{name}: script");
 
     // Every element that opens is closed, in order.
     let mut open = Vec::new();
@@ -97,6 +97,12 @@ fn check(name: &str, page: &str) {
     for form in page.split("<form").skip(1) {
         assert_eq!(form.contains("name=\"csrf\""), name != "form-post", "{name}: csrf");
     }
+    for (_, frame) in tags.iter().filter(|(tag, _)| *tag == "iframe") {
+        assert!(
+            !frame["title"].is_empty() && frame["referrerpolicy"] == "no-referrer" && !frame["sandbox"].contains("top"),
+            "{name}"
+        );
+    }
     assert!(tags.iter().filter(|(_, a)| a.contains_key("autofocus")).count() <= 1, "{name}: two autofocus");
 }
 
@@ -136,7 +142,8 @@ fn hostile_words_stay_words() {
         for (name, page) in pages(words) {
             check(name, &page);
             let page = page.replace(assets::STYLE_PATH.as_str(), "").replace(assets::FAVICON_PATH.as_str(), "");
-            let page = page.replace(assets::SUBMIT_PATH.as_str(), "/submit.js");
+            let page =
+                page.replace(assets::SUBMIT_PATH.as_str(), "/submit.js").replace(assets::ONWARD_PATH.as_str(), "/onward.js");
             assert!(!page.contains("<script>") && !page.contains("<img src=x") && !page.contains("49"), "{name}: {hostile}");
             let count = |page: &str| tags(page).len();
             assert_eq!(count(&page), count(&ordinary[name]), "{name}: {hostile} added an element");
@@ -147,11 +154,13 @@ fn hostile_words_stay_words() {
 #[test]
 fn inputs_and_buttons_have_their_stable_names() {
     let pages: HashMap<&str, String> = pages(ORDINARY).into_iter().collect();
-    let expected: [(&str, &[(&str, &str)]); 11] = [
+    let expected: [(&str, &[(&str, &str)]); 13] = [
         ("sign-in", &[("email", "email"), ("password", "password"), ("sign-in", "sign_in")]),
         ("sign-in-again", &[("email", "email"), ("password", "password"), ("sign-in", "sign_in"), ("use-another-account", "")]),
         ("choose-account", &[("continue-as", "continue_as"), ("use-another-account", "")]),
         ("consent", &[("allow", "decision"), ("deny", "decision")]),
+        ("device", &[("user-code", "user_code"), ("continue", "continue")]),
+        ("device-confirm", &[("allow", "decision"), ("deny", "decision"), ("use-another-account", "")]),
         ("sign-out-confirm", &[("confirm-sign-out", "confirm_sign_out"), ("stay-signed-in", "stay_signed_in")]),
         ("account", &[("sign-out", "sign_out")]),
         (
@@ -199,6 +208,7 @@ fn problems_are_announced_and_mark_their_fields() {
     assert_eq!(invalid("sign-in-wrong"), ["email", "password"]);
     assert_eq!(invalid("sign-in-again-wrong"), ["password"]);
     assert_eq!(invalid("set-up-problem"), ["password"]);
+    assert_eq!(invalid("device-wrong"), ["user-code"]);
     assert_eq!(invalid("password-differ"), ["new_password", "new_password_again"]);
     for page in ["sign-in", "sign-in-wait", "sign-in-busy", "password"] {
         assert!(invalid(page).is_empty(), "{page}");
@@ -214,7 +224,13 @@ fn problems_are_announced_and_mark_their_fields() {
 #[test]
 fn focus_goes_to_the_first_empty_field() {
     let pages: HashMap<&str, String> = pages(ORDINARY).into_iter().collect();
-    for (page, id) in [("sign-in", "email"), ("sign-in-wrong", "password"), ("sign-in-again", "password"), ("set-up", "email")] {
+    for (page, id) in [
+        ("sign-in", "email"),
+        ("sign-in-wrong", "password"),
+        ("sign-in-again", "password"),
+        ("set-up", "email"),
+        ("device", "user-code"),
+    ] {
         let tags = tags(&pages[page]);
         assert_eq!(tags.iter().find(|(_, a)| a.contains_key("autofocus")).map(|(_, a)| a["id"]), Some(id), "{page}");
     }
@@ -271,8 +287,12 @@ fn an_app_shows_what_its_client_registered() {
 fn samples_can_be_looked_at() {
     let folder = std::path::PathBuf::from(std::env::var_os("TESSERA_SAMPLES").expect("TESSERA_SAMPLES names a folder"));
     std::fs::create_dir_all(folder.join("static")).unwrap();
-    let loaded =
-        [(&assets::STYLE_PATH, assets::STYLE), (&assets::SUBMIT_PATH, assets::SUBMIT), (&assets::FAVICON_PATH, assets::FAVICON)];
+    let loaded = [
+        (&assets::STYLE_PATH, assets::STYLE),
+        (&assets::SUBMIT_PATH, assets::SUBMIT),
+        (&assets::ONWARD_PATH, assets::ONWARD),
+        (&assets::FAVICON_PATH, assets::FAVICON),
+    ];
     for (path, content) in loaded {
         std::fs::write(folder.join(path.trim_start_matches('/')), content).unwrap();
     }

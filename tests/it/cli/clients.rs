@@ -2,7 +2,13 @@
 
 use std::fs;
 
+use serde_json::json;
+use tessera::clock::Timestamp;
+use tessera::model::LogoutDelivery;
+use tessera::store::logout_deliveries;
+
 use super::{installation, tessera};
+use crate::harness::engines::TestDatabase;
 
 #[test]
 fn a_client_from_beginning_to_end() {
@@ -128,4 +134,43 @@ fn registration_tokens_are_made_listed_and_revoked() {
     tessera(folder, &["client", "registration-token", "revoke", "nothing"]).failed(3);
     tessera(folder, &["client", "registration-token", "revoke", id]).succeeded();
     assert_eq!(tessera(folder, &["client", "registration-token", "list", "--json"]).json(), serde_json::json!([]));
+}
+
+/// Back-channel logout: the operator reads which app does not take it, and why.
+#[tokio::test]
+async fn apps_that_were_not_told_are_listed() {
+    let folder = installation();
+    let folder = folder.path();
+    let command = ["client", "logout-failures"];
+    assert!(tessera(folder, &command).succeeded().is_empty());
+    assert_eq!(tessera(folder, &["client", "logout-failures", "--json"]).json(), json!([]));
+    let uri = "https://shop.example/backchannel-logout";
+    let add = ["client", "add", "--id", "shop", "--name", "Shop", "--redirect-uri", "https://shop.example/cb"];
+    tessera(folder, &[&add[..], &["--backchannel-logout-uri", uri]].concat()).succeeded();
+    let store = TestDatabase::open(&format!("sqlite:{}", folder.join("data/tessera.db").display())).await;
+    let mut tx = store.begin().await.unwrap();
+    for (session, given_up_at, last_error) in
+        [("1", None, Some("it answered 503")), ("2", Some(Timestamp(9)), Some("it answered 503")), ("3", None, None)]
+    {
+        let delivery = LogoutDelivery {
+            session_id: session.to_owned(),
+            client_id: "shop".to_owned(),
+            sub: "ada".to_owned(),
+            created_at: Timestamp::from_seconds(1_800_000_000),
+            attempts: 3,
+            next_attempt_at: Timestamp(0),
+            last_error: last_error.map(str::to_owned),
+            given_up_at,
+        };
+        logout_deliveries::insert(&mut tx, &delivery).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    store.close().await;
+    let listed = tessera(folder, &["client", "logout-failures", "--json"]).json();
+    let expected = json!([{
+        "client_id": "shop", "reason": "it answered 503", "tried_again": 1, "given_up": 1, "oldest": "2027-01-15T08:00:00Z",
+    }]);
+    assert_eq!(listed, expected);
+    let table = tessera(folder, &command).succeeded();
+    assert!(table.contains("shop") && table.contains("it answered 503"), "{table}");
 }

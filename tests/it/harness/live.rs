@@ -39,6 +39,11 @@ impl Live {
         self.process.kill().await;
     }
 
+    /// Waits until it has logged a line with `text`.
+    pub async fn line_with(&self, text: &str) -> String {
+        self.process.line_with(text).await
+    }
+
     /// Starts it again where it was, and waits until it is ready.
     pub async fn restart(&mut self) {
         self.process = serve(&self.db, self.port, &self.folder).await;
@@ -96,6 +101,7 @@ async fn serve(db: &TestDatabase, port: u16, folder: &TempDir) -> Process {
         ("TESSERA_MASTER_KEY", MASTER_KEY),
         ("TESSERA_TOKENS_REFRESH_RETRY_GRACE", "60"),
         ("TESSERA_TOKENS_AUTHORIZATION_CODE_LIFETIME", "60"),
+        ("TESSERA_OUTBOUND_ALLOW_NETWORKS", "127.0.0.0/8"),
     ];
     Process::serve(folder.path(), port, &settings).await
 }

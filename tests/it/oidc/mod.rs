@@ -2,14 +2,18 @@
 
 mod access_token;
 mod authorize;
+mod backchannel_logout;
 mod claims_parameter;
 mod client_auth;
+mod client_document;
 mod client_keys;
 mod client_secret_jwt;
 mod code;
 pub mod device;
 mod encryption;
-mod logout;
+mod frontchannel_logout;
+mod initiate_login;
+mod mcp;
 mod metadata;
 mod offline_access;
 mod pairwise;
@@ -22,6 +26,7 @@ mod request_uri;
 mod response_types;
 mod revocation;
 mod revocation_feed;
+mod rp_initiated_logout;
 mod status_list;
 mod step_up;
 mod token_exchange;

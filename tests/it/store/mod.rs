@@ -2,6 +2,7 @@
 
 mod device;
 mod guards;
+mod logout;
 mod migrations;
 mod purge;
 mod rows;

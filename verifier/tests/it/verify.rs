@@ -43,7 +43,7 @@ async fn says_who_acts() {
     let act = json!({"sub": "backend", "client_id": "backend", "act": {"sub": "api", "client_id": "api"}});
     let token = verifier.verify(&fake.token(&[("act", act.clone())])).unwrap();
     assert_eq!((token.sub(), token.actor()), ("ada", act.as_object()));
-    for odd in [json!("api"), json!(["api"]), json!(null), json!(true)] {
+    for odd in [json!("api"), json!(["api"]), json!(true)] {
         assert_eq!(verifier.verify(&fake.token(&[("act", odd)])).unwrap_err(), Refused::Claim("act"));
     }
 }

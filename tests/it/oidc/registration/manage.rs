@@ -190,7 +190,7 @@ async fn a_document_that_moves_its_pairwise_subjects_loses_what_it_had() {
     };
     let (app, nobody) = (&provider.app, Actor::default());
     let client = TestClient { id: "a-document".to_owned(), secret: None, method: AuthMethod::None };
-    assert!(lifecycle::client::put_document(app, &nobody, &client.id, &document(REDIRECT_URI)).await.unwrap());
+    assert!(lifecycle::client::put_document(app, &nobody, &client.id, &document(REDIRECT_URI), app.now()).await.unwrap());
     let user = provider.user("ada@example.org").await;
     let mut tx = app.store.begin().await.unwrap();
     let scope = Json(document(REDIRECT_URI).scope);
@@ -201,7 +201,9 @@ async fn a_document_that_moves_its_pairwise_subjects_loses_what_it_had() {
     let tokens = Tokens::from(&provider.refresh(&client, tokens.refresh()).await);
     let code = browser.code(&client, &[]).await;
 
-    lifecycle::client::put_document(app, &nobody, &client.id, &document("https://victim.example/cb")).await.unwrap();
+    provider.advance(1);
+    let elsewhere = document("https://victim.example/cb");
+    lifecycle::client::put_document(app, &nobody, &client.id, &elsewhere, app.now()).await.unwrap();
     assert_eq!(provider.redeem(&client, &code).await.error(), "invalid_grant");
     assert_eq!(provider.refresh(&client, tokens.refresh()).await.error(), "invalid_grant");
 }

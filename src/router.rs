@@ -92,6 +92,7 @@ pub fn router(app: &Arc<App>) -> Router {
         // RFC 8414 §3.1: for an issuer with a path, the well-known part comes first.
         path => Router::new()
             .route(&format!("/.well-known/oauth-authorization-server{path}"), get(metadata::provider))
+            .route(&format!("/.well-known/openid-configuration{path}"), get(metadata::provider))
             .method_not_allowed_fallback(preflight)
             .layer((scope, cors_headers(https)))
             .nest(path, all),

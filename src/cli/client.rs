@@ -172,6 +172,9 @@ async fn update(app: &App, id: &str, options: &Options, as_json: bool) -> anyhow
         return Err(usage("nothing to change was given; see tessera client update --help"));
     }
     let client = find_own(app, id).await?;
+    if client.origin == ClientOrigin::Document {
+        bail!("{id} is what the document there says, and would be so again soon: disable it if it must not be used");
+    }
     let mut metadata = client.metadata.0.clone();
     options.apply(&mut metadata)?;
     check(id, &metadata, &app.config)?;

@@ -13,6 +13,7 @@ use super::{Globals, prompt};
 use crate::app::App;
 use crate::lifecycle;
 use crate::model::{Actor, User};
+use crate::oidc::subject;
 use crate::store::{credentials, sessions, users};
 
 /// Accounts read at once by `user list`.
@@ -231,14 +232,18 @@ async fn show(app: &Arc<App>, user: &User, as_json: bool) -> anyhow::Result<()> 
     output::print(&output::fields(&fields))
 }
 
-/// The account by its e-mail address or id.
+/// The account by its e-mail address, its id, or a `sub` of its.
 async fn find(app: &App, name: &str) -> anyhow::Result<User> {
     let mut conn = app.store.read().await?;
     let found = match name.contains('@') {
         true => users::find_by_email(&mut conn, name).await?,
-        false => users::find(&mut conn, name).await?,
+        false => {
+            // An app's operator names a person by the `sub` that the app has, which may be pairwise.
+            let id = subject::user_of(&mut conn, name).await?;
+            users::find(&mut conn, &id).await?
+        }
     };
-    found.ok_or_else(|| not_found(format!("there is no account with the e-mail address or id {}", output::printable(name))))
+    found.ok_or_else(|| not_found(format!("there is no account with the e-mail address, id or sub {}", output::printable(name))))
 }
 
 fn check_email(email: &str) -> anyhow::Result<()> {

@@ -79,7 +79,12 @@ pub fn has_uri_characters(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'\\' | b'"' | b'<' | b'>' | b'^' | b'`' | b'{' | b'|' | b'}'))
 }
 
-fn is_loopback(url: &Url) -> bool {
+/// Whether the answer stays on the person's device, with whatever listens there or is installed there (RFC 8252 §7).
+pub fn is_on_device(uri: &str) -> bool {
+    Url::parse(uri).is_ok_and(|url| !matches!(url.scheme(), "https" | "http") || is_loopback(&url))
+}
+
+pub(super) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback(),

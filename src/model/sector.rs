@@ -5,14 +5,20 @@ use std::collections::BTreeSet;
 use url::Url;
 
 use super::client::{ClientMetadata, SubjectType};
+use super::redirect_uri::is_loopback;
 
 /// The sector identifier of a client: the host of its `sector_identifier_uri`, else the one host that all its redirect URIs have. None if
-/// there is no such host: the client must register a `sector_identifier_uri` then.
+/// there is no such host: the client must register a `sector_identifier_uri` then. A loopback address is everybody's, and so no sector:
+/// apps that have nothing to do with each other are reached there.
 pub fn sector(metadata: &ClientMetadata) -> Option<String> {
     if let Some(uri) = &metadata.sector_identifier_uri {
         return host(uri);
     }
-    let hosts: BTreeSet<Option<String>> = metadata.redirect_uris.iter().map(|uri| host(uri)).collect();
+    let hosts: BTreeSet<Option<String>> = metadata
+        .redirect_uris
+        .iter()
+        .map(|uri| host(uri).filter(|_| !Url::parse(uri).is_ok_and(|url| is_loopback(&url))))
+        .collect();
     match Vec::from_iter(hosts).as_mut_slice() {
         [only] => only.take(),
         _ => None,
@@ -35,7 +41,7 @@ mod tests {
 
     #[test]
     fn a_sector_is_one_host() {
-        let table: [(&str, &[&str], Option<&str>); 12] = [
+        let table: [(&str, &[&str], Option<&str>); 17] = [
             ("", &["https://app.example/cb"], Some("app.example")),
             ("", &["https://app.example/cb", "https://APP.example:8443/other"], Some("app.example")),
             ("", &["https://app.example/cb", "https://other.example/cb"], None),
@@ -48,6 +54,11 @@ mod tests {
             ("https://Bücher.example/list.json", &[], Some("xn--bcher-kva.example")),
             ("not a uri", &["https://app.example/cb"], None),
             ("", &["not a uri"], None),
+            ("", &["http://127.0.0.1/cb"], None),
+            ("", &["http://[::1]:8080/cb"], None),
+            ("", &["http://localhost/cb", "http://localhost:3000/cb"], None),
+            ("", &["https://app.example/cb", "http://127.0.0.1/cb"], None),
+            ("https://app.example/list.json", &["http://127.0.0.1/cb"], Some("app.example")),
         ];
         for (uri, redirects, expected) in table {
             let metadata = ClientMetadata {

@@ -136,6 +136,9 @@ fn provider_metadata(config: &Config) -> Value {
     if let (Value::Object(members), Value::Object(more)) = (&mut metadata, more) {
         members.extend(more);
     }
+    if config.registration.client_id_metadata_documents {
+        metadata["client_id_metadata_document_supported"] = true.into();
+    }
     if let Some(members) = metadata.as_object_mut().filter(|_| config.tokens.status_list) {
         members.insert("status_list_aggregation_endpoint".to_owned(), at("/status-lists").into());
     }

@@ -42,6 +42,7 @@ struct Source<T> {
 /// Something as it was fetched.
 pub struct Kept<T> {
     pub value: T,
+    pub fetched_at: Timestamp,
     fresh_until: Timestamp,
 }
 
@@ -158,7 +159,7 @@ async fn fetch<T>(
     match fetched {
         Ok((value, fetched)) => {
             let fresh_until = now + fetched.fresh_for(FRESH_AT_LEAST, FRESH_AT_MOST);
-            let kept = Arc::new(Kept { value, fresh_until });
+            let kept = Arc::new(Kept { value, fetched_at: now, fresh_until });
             source.kept.store(Some(Arc::clone(&kept)));
             Some(kept)
         }

@@ -24,12 +24,17 @@ impl SignedIn {
         let mut conn = app.store.read().await?;
         let Some(session) = sessions::find_by_secret(&mut conn, &Secret::new(cookie).hash()).await? else { return Ok(None) };
         let Some(user) = users::find(&mut conn, &session.user_id).await? else { return Ok(None) };
-        let idle = app.now().since(session.last_seen_at) > Duration::from_secs(app.config.sessions.idle_lifetime.into());
         let alive = session.ended_at.is_none()
-            && app.now() < session.expires_at
-            && !idle
+            && !has_run_out(app, &session)
             && user.disabled_at.is_none()
             && session.created_at > user.password_changed_at;
         Ok(alive.then_some(Self { session, user }))
     }
+}
+
+/// Whether the session is over by time alone: expired, or idle for too long. Nobody was told of it.
+pub fn has_run_out(app: &App, session: &Session) -> bool {
+    let now = app.now();
+    let idle = now.since(session.last_seen_at) > Duration::from_secs(app.config.sessions.idle_lifetime.into());
+    idle || now >= session.expires_at
 }

@@ -27,6 +27,9 @@ use crate::model::{AuditKind, Client, DeviceAuthorization, UserCode};
 use crate::oidc::session::SignedIn;
 use crate::store::device_authorizations;
 
+/// Eight letters with much punctuation, in bytes.
+const LONGEST_SHOWN: usize = 20;
+
 /// A device that waits, and the app on it.
 struct Waiting {
     device: DeviceAuthorization,
@@ -132,11 +135,12 @@ async fn find(app: &App, visit: &Visit, user_id: &str, code: &UserCode) -> Resul
     }
 }
 
+/// What was typed is shown again, to be mended, if it is about as long as a code: what is not may be a password in the wrong field.
 fn enter_page(app: &App, visit: &Visit, typed: &str, problem: Option<Problem>) -> Response {
     let view = EnterDeviceCode {
         site: Site::of(app),
         csrf: visit.form_token(app),
-        user_code: typed.chars().take(64).collect(),
+        user_code: Some(typed).filter(|typed| typed.len() <= LONGEST_SHOWN).unwrap_or_default().to_owned(),
         problem,
     };
     visit.page(app, &view)

@@ -16,10 +16,12 @@ pub use device::{ConfirmDevice, DeviceDone, EnterDeviceCode};
 pub use errors::ErrorPage;
 pub use problem::Problem;
 pub use sign_in::{
-    ChooseAccount, ConfirmSignOut, Consent, FormPost, Landing, Onward, SetUp, SetUpDone, SignIn, SignInAgain, SignedOut,
+    AnswerGoes, ChooseAccount, ConfirmSignOut, Consent, FormPost, Landing, Onward, SetUp, SetUpDone, SignIn, SignInAgain,
+    SignedOut,
 };
 
 use super::languages::Languages;
+use super::words::place_words;
 use crate::model::client::ClientOrigin;
 use crate::model::{Client, User};
 use crate::oidc::authorize::with_query;
@@ -73,7 +75,7 @@ impl App {
             privacy_policy: link("policy_uri", &metadata.policy_uri),
             terms: link("tos_uri", &metadata.tos_uri),
             unchecked: !client.origin.is_vouched_for(),
-            host: (client.origin == ClientOrigin::Document).then(|| host_of(&client.id)).flatten(),
+            host: (client.origin == ClientOrigin::Document).then(|| place_words(&client.id)),
             open: None,
         }
     }
@@ -126,10 +128,6 @@ fn initial(name: &str) -> String {
 fn web_address(address: Option<&str>) -> Option<String> {
     let url = url::Url::parse(address?).ok()?;
     matches!(url.scheme(), "http" | "https").then(|| url.to_string())
-}
-
-fn host_of(address: &str) -> Option<String> {
-    url::Url::parse(address).ok()?.host_str().map(str::to_owned)
 }
 
 /// Where "Not you?" and "Use another account" lead: the sign-in page without the present person.

@@ -33,6 +33,7 @@ const LIVE_ACCESS_TOKENS: &str = "SELECT access_token_jti, access_token_expires_
     WHERE user_id = $1 AND client_id = $2 AND access_token_jti IS NOT NULL AND access_token_expires_at > $3";
 const DELETE_PENDING_CODES: &str =
     "DELETE FROM authorization_codes WHERE user_id = $1 AND client_id = $2 AND redeemed_at IS NULL";
+const DELETE_PENDING_OF_CLIENT: &str = "DELETE FROM authorization_codes WHERE client_id = $1 AND redeemed_at IS NULL";
 const PURGE_CODES: &str = "DELETE FROM authorization_codes WHERE expires_at < $1";
 
 pub(super) const STATEMENTS: &[&str] = &[
@@ -47,6 +48,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     TAKE_YIELD,
     LIVE_ACCESS_TOKENS,
     DELETE_PENDING_CODES,
+    DELETE_PENDING_OF_CLIENT,
     PURGE_CODES,
 ];
 
@@ -145,6 +147,11 @@ pub async fn live_access_tokens(
 /// Takes back the codes of this person that the client has not redeemed. Waits for a redemption that is under way.
 pub async fn delete_pending_codes(tx: &mut Tx, user_id: &str, client_id: &str) -> Result<u64, StoreError> {
     execute!(tx, DELETE_PENDING_CODES, user_id, client_id)
+}
+
+/// Takes back all codes that the client has not redeemed. Waits for redemptions that are under way.
+pub async fn delete_pending_codes_of_client(tx: &mut Tx, client_id: &str) -> Result<u64, StoreError> {
+    execute!(tx, DELETE_PENDING_OF_CLIENT, client_id)
 }
 
 /// Forgets codes that expired before `before`; late enough that what they yielded has expired too.

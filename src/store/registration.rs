@@ -30,8 +30,7 @@ const PURGE_TOKENS: &str = "DELETE FROM registration_tokens WHERE expires_at < $
 const COUNT: &str = concat!("SELECT COUNT(*) FROM (SELECT id FROM clients WHERE ", unvouched!(), " LIMIT $1) AS few");
 const CHANGE: &str = "UPDATE clients SET metadata = $4, registration_token_hash = $3, updated_at = $5
     WHERE id = $1 AND registration_token_hash = $2 AND origin = 'registered' AND disabled_at IS NULL";
-const CHANGE_DOCUMENT: &str =
-    "UPDATE clients SET metadata = $2, updated_at = $3 WHERE id = $1 AND origin = 'document' AND disabled_at IS NULL";
+const CHANGE_DOCUMENT: &str = "UPDATE clients SET metadata = $2, updated_at = $4 WHERE id = $1 AND updated_at <= $3 AND origin = 'document' AND disabled_at IS NULL";
 const END_MANAGEMENT: &str = "UPDATE clients SET registration_token_hash = NULL WHERE id = $1";
 const TOUCH: &str = "UPDATE clients SET last_used_at = $2 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)";
 // A disabled client stays: forgotten, it could come back as if nothing had been. The condition stands twice because PostgreSQL looks at
@@ -107,9 +106,16 @@ pub async fn change(
     Ok(execute!(tx, CHANGE, id, old, new, metadata, now)? > 0)
 }
 
-/// The client's metadata document has changed. `false` if the client is not known by one any more, or is switched off.
-pub async fn change_document(tx: &mut Tx, id: &str, metadata: &Json<ClientMetadata>, now: Timestamp) -> Result<bool, StoreError> {
-    Ok(execute!(tx, CHANGE_DOCUMENT, id, metadata, now)? > 0)
+/// The client's metadata document, as it was at `fetched_at`, says something else. `false` if the client has changed since, is not known by a
+/// document any more, or is switched off.
+pub async fn change_document(
+    tx: &mut Tx,
+    id: &str,
+    metadata: &Json<ClientMetadata>,
+    fetched_at: Timestamp,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    Ok(execute!(tx, CHANGE_DOCUMENT, id, metadata, fetched_at, now)? > 0)
 }
 
 /// From now on the client cannot change itself.

@@ -86,7 +86,7 @@ fn response_types(metadata: &ClientMetadata, config: &Config, broken: &mut Vec<S
 fn pairwise(metadata: &ClientMetadata, broken: &mut Vec<String>) {
     refuse_if(
         metadata.subject_type == SubjectType::Pairwise && sector(metadata).is_none(),
-        "sector_identifier_uri: is missing; pairwise subjects need it unless all redirect_uris have the same host",
+        "sector_identifier_uri: is missing; pairwise subjects need it unless all redirect_uris have the same host, and not a loopback one",
         broken,
     );
 }

@@ -5,24 +5,38 @@ use serde_json::{Map, Value};
 use super::new_client;
 use super::unvouched::looks_other;
 use crate::app::App;
+use crate::clock::Timestamp;
 use crate::lifecycle::record;
 use crate::model::client::ClientOrigin;
+use crate::model::sector::same_subjects;
 use crate::model::{Actor, AuditKind, ClientMetadata, Json};
-use crate::store::{StoreError, clients, grants, registration};
+use crate::store::{StoreError, authorization, clients, grants, registration, token_families};
 
 /// Makes the client `id` what its document says. If it then has another name or face, people are asked again. `false` if it is new and
 /// there are `registration.max_clients` of its kind.
 ///
-/// A client that is not of this kind any more, or that was switched off, is left as it is.
-pub async fn put_document(app: &App, actor: &Actor, id: &str, metadata: &ClientMetadata) -> Result<bool, StoreError> {
-    match try_put(app, actor, id, metadata).await {
+/// A client that is not of this kind any more, that was switched off, or that has changed since the document was fetched, is left as it is.
+pub async fn put_document(
+    app: &App,
+    actor: &Actor,
+    id: &str,
+    metadata: &ClientMetadata,
+    fetched_at: Timestamp,
+) -> Result<bool, StoreError> {
+    match try_put(app, actor, id, metadata, fetched_at).await {
         // Somebody else has added it in this moment: now it is there to be compared.
-        Err(error) if error.is_unique_violation() => try_put(app, actor, id, metadata).await,
+        Err(error) if error.is_unique_violation() => try_put(app, actor, id, metadata, fetched_at).await,
         done => done,
     }
 }
 
-async fn try_put(app: &App, actor: &Actor, id: &str, metadata: &ClientMetadata) -> Result<bool, StoreError> {
+async fn try_put(
+    app: &App,
+    actor: &Actor,
+    id: &str,
+    metadata: &ClientMetadata,
+    fetched_at: Timestamp,
+) -> Result<bool, StoreError> {
     let now = app.now();
     let mut tx = app.store.begin().await?;
     let kind = match clients::find(&mut tx, id).await? {
@@ -37,8 +51,13 @@ async fn try_put(app: &App, actor: &Actor, id: &str, metadata: &ClientMetadata) 
         }
         Some(present) if present.metadata.0 == *metadata => return Ok(true),
         Some(present) => {
-            if !registration::change_document(&mut tx, id, &Json(metadata.clone()), now).await? {
+            if !registration::change_document(&mut tx, id, &Json(metadata.clone()), fetched_at, now).await? {
                 return Ok(true);
+            }
+            // No code or refresh token from before may yield the `sub` by which another host knows the person.
+            if !same_subjects(&present.metadata, metadata) {
+                token_families::revoke_of_client(&mut tx, id, now).await?;
+                authorization::delete_pending_codes_of_client(&mut tx, id).await?;
             }
             if looks_other(&present.metadata, metadata) {
                 grants::delete_of_client(&mut tx, id).await?;

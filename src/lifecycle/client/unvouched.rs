@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::new_client;
 use crate::app::App;
+use crate::clock::Timestamp;
 use crate::lifecycle::{client_secret, detail, record};
 use crate::model::client::ClientOrigin;
 use crate::model::secret::new_id;
@@ -114,17 +115,23 @@ pub(super) fn looks_other(before: &ClientMetadata, after: &ClientMetadata) -> bo
         || before.redirect_uris != after.redirect_uris
 }
 
-/// The client has just had a token. Kept to the hour, and only of clients that nobody vouched for: the others pay nothing for it.
-pub async fn used(app: &App, client: &Client) -> Result<(), StoreError> {
+/// The client has just had a token. Kept to the hour, and only of clients that nobody vouched for: the others pay nothing for it. The
+/// token is issued, so a failure is no more than logged: the next one within the hour is noted.
+pub async fn used(app: &App, client: &Client) {
     let hour = app.now().hour();
     if client.origin.is_vouched_for() || client.last_used_at >= Some(hour) {
-        return Ok(());
+        return;
     }
+    match touch(app, client, hour).await {
+        Ok(()) => app.clients.forget(&client.id),
+        Err(error) => tracing::warn!(%error, client = client.id, "when a client was used could not be kept"),
+    }
+}
+
+async fn touch(app: &App, client: &Client, hour: Timestamp) -> Result<(), StoreError> {
     let mut tx = app.store.begin().await?;
     registration::touch(&mut tx, &client.id, hour).await?;
-    tx.commit().await?;
-    app.clients.forget(&client.id);
-    Ok(())
+    tx.commit().await
 }
 
 /// Forgets the clients that nobody vouched for and that had no token for `registration.unused_lifetime`.

@@ -9,6 +9,7 @@ use super::front_channel::{self, Authorized, FrontChannel};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::error::{OAuthError, PageError};
+use crate::lifecycle;
 use crate::model::{AuthorizationCode, AuthorizationRequest, Client, Json, ScopeSet, Secret};
 use crate::oidc::session::SignedIn;
 use crate::store::{authorization, sessions};
@@ -57,6 +58,9 @@ impl Answer<'_> {
         }
         sessions::touch(&mut tx, &session.id, now).await?;
         tx.commit().await?;
+        if front.is_some() {
+            lifecycle::client::used(app, self.client).await;
+        }
         Ok(front_channel::send(self.address, code.as_ref(), front))
     }
 

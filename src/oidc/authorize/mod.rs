@@ -5,6 +5,7 @@ mod decide;
 mod effective;
 mod front_channel;
 mod issue;
+mod limits;
 pub mod par;
 mod receive;
 mod request;
@@ -25,10 +26,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 
 use crate::app::App;
 use crate::error::{OAuthError, PageError};
-use crate::http::RetryAfter;
-use crate::http::client_ip::rate_limit_key;
 use crate::http::params::{self, Params};
-use crate::http::rate_limit::Key;
 use crate::model::{AuthorizationRequest, Client, Secret, User};
 use crate::oidc::session::SignedIn;
 use crate::oidc::subject;
@@ -200,12 +198,7 @@ fn sub_for(app: &App, client: &Client, user: &User) -> Result<String, PageError>
 /// # Errors
 /// `temporarily_unavailable`
 async fn limit_waiting(app: &App, headers: &HeaderMap, peer: Peer) -> Result<(), OAuthError> {
-    let ip = ip_of(app, headers, peer);
-    let key = Key::new("waiting request", &rate_limit_key(ip));
-    let limits = &app.config.limits;
-    let window = Duration::from_secs(limits.window.into());
-    let allowed = app.limits.begin(key, limits.waiting_requests_per_address, window, app.now()).await;
-    allowed.map_err(|RetryAfter(wait)| OAuthError::busy(wait).because(format!("too many authorization requests from {ip}")))
+    limits::per_address(app, "waiting request", ip_of(app, headers, peer)).await
 }
 
 fn ip_of(app: &App, headers: &HeaderMap, peer: Peer) -> IpAddr {

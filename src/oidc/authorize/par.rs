@@ -8,22 +8,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Extension;
 use axum::body::Bytes;
-use axum::extract::{ConnectInfo, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::Serialize;
 
 use super::effective::{Arrival, effective};
 use super::receive::return_address;
-use super::request;
+use super::{ip_of, limits, request};
 use crate::app::App;
 use crate::error::{ErrorCode, OAuthError, PageError};
-use crate::http::RetryAfter;
-use crate::http::client_ip::rate_limit_key;
 use crate::http::headers::json_no_store;
-use crate::http::rate_limit::Key;
 use crate::model::{AuthorizationRequest, Client, Json, Secret};
 use crate::oidc::client_auth;
 use crate::oidc::token::{Peer, form};
@@ -45,9 +41,9 @@ struct Pushed {
 /// `POST /par`
 pub async fn post(State(app): State<Arc<App>>, peer: Peer, headers: HeaderMap, body: Bytes) -> Result<Response, OAuthError> {
     let params = form(&headers, &body)?;
-    let (_, ip) = app.origin(&headers, peer.map(|Extension(ConnectInfo(peer))| peer));
+    let ip = ip_of(&app, &headers, peer);
     let client = client_auth::authenticate_newcomer(&app, &headers, &params, ip).await?;
-    limit(&app, &client, &headers, peer).await?;
+    limits::pushed(&app, &client, ip).await?;
     let params = effective(&app, &client, &params, Arrival::Pushed).await?.unwrap_or(params);
     let (address, mode_error) = return_address(&app, &client, &params).map_err(not_a_page)?;
     if let Some(error) = mode_error {
@@ -93,21 +89,4 @@ fn not_a_page(error: PageError) -> OAuthError {
         Some(technical) => OAuthError::new(ErrorCode::InvalidRequest, technical),
         None => OAuthError::internal(error.detail.unwrap_or_default()),
     }
-}
-
-/// Each pushed request takes room in the database. Clients that authenticate are counted by client, since one server may push for many
-/// people; anybody may say that they are a public client, so those are counted by address: nobody can use up another's share.
-async fn limit(app: &App, client: &Client, headers: &HeaderMap, peer: Peer) -> Result<(), OAuthError> {
-    let limits = &app.config.limits;
-    let (key, most) = match client.is_public() {
-        true => {
-            let (_, ip) = app.origin(headers, peer.map(|Extension(ConnectInfo(peer))| peer));
-            (Key::new("pushed request from", &rate_limit_key(ip)), limits.waiting_requests_per_address)
-        }
-        false => (Key::new("pushed request of", &client.id), limits.pushed_requests_per_client),
-    };
-    let allowed = app.limits.begin(key, most, Duration::from_secs(limits.window.into()), app.now()).await;
-    allowed.map_err(|RetryAfter(wait)| {
-        OAuthError::busy(wait).too_many_requests().because(format!("too many pushed requests of {}", client.id))
-    })
 }

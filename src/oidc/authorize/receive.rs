@@ -22,7 +22,8 @@ pub(super) struct Received {
     pub checked: Result<AuthorizationRequest, OAuthError>,
 }
 
-/// Reads a request that a browser brought, wherever its parameters are. Until the return address is known an error is a page, afterwards it goes to the client.
+/// Reads a request that a browser brought, wherever its parameters are. Until the return address is known an error is a page, afterwards
+/// it goes to the client.
 pub(super) async fn receive(app: &App, from: IpAddr, form: &[u8]) -> Result<Received, PageError> {
     let params = Params::parse_with_repeated(form).map_err(|error| PageError::bad_link(error.to_string()))?;
     if let Some(name) = params.repeated().filter(|name| matches!(*name, "client_id" | "redirect_uri")) {

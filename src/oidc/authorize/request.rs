@@ -171,6 +171,7 @@ fn check_id_token_hint(app: &App, client: &Client, params: &Params) -> Result<Op
     match mint::read_id_token(app, hint) {
         Ok(claims) if claims.client_id == client.id => Ok(Some(claims.sub)),
         Ok(_) => Err(invalid("id_token_hint was issued to another client.")),
+        Err(_) if mint::is_encrypted(hint) => Err(invalid("id_token_hint is encrypted: send the ID token that is inside of it.")),
         Err(reason) => Err(invalid("id_token_hint is not an ID token of this provider.").because(reason)),
     }
 }

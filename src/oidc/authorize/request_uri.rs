@@ -4,13 +4,10 @@
 //! Each is fetched anew. A cache would serve few: clients that use references make one for each sign-in.
 
 use std::net::IpAddr;
-use std::time::Duration;
 
+use super::limits;
 use crate::app::App;
 use crate::error::{ErrorCode, OAuthError};
-use crate::http::RetryAfter;
-use crate::http::client_ip::rate_limit_key;
-use crate::http::rate_limit::Key;
 use crate::model::Client;
 use crate::outbound::{Fetched, NOT_FETCHED};
 
@@ -28,7 +25,8 @@ pub(super) async fn fetch(app: &App, client: &Client, request_uri: &str, from: I
     let Some(url) = registered(&client.metadata.request_uris, request_uri) else {
         return Err(invalid("The request_uri is not one that the client registered."));
     };
-    limit(app, from).await?;
+    // Each has us ask somebody else: one address cannot make us do so without end.
+    limits::per_address(app, "request_uri", from).await?;
     let refused = |reason: String| {
         invalid(format!("The request_uri {NOT_FETCHED}.")).because(format!("request_uri of {}: {reason}", client.id))
     };
@@ -63,15 +61,6 @@ fn read(fetched: &Fetched) -> Result<String, &'static str> {
     }
     let text = std::str::from_utf8(&fetched.body).map_err(|_| "the content is not text")?;
     Ok(text.trim_ascii().to_owned())
-}
-
-/// Each has us ask somebody else: one address cannot make us do so without end.
-async fn limit(app: &App, from: IpAddr) -> Result<(), OAuthError> {
-    let key = Key::new("request_uri", &rate_limit_key(from));
-    let limits = &app.config.limits;
-    let window = Duration::from_secs(limits.window.into());
-    let allowed = app.limits.begin(key, limits.waiting_requests_per_address, window, app.now()).await;
-    allowed.map_err(|RetryAfter(wait)| OAuthError::busy(wait).because(format!("too many request_uris from {from}")))
 }
 
 #[cfg(test)]

@@ -40,6 +40,10 @@ pub fn parse_metadata_document(bytes: &[u8], client_id: &str, config: &Config) -
         Some("none" | "private_key_jwt") => {}
         Some(_) => return Err("its token_endpoint_auth_method is neither none nor private_key_jwt".to_owned()),
     }
+    // A list of whose pairwise subjects are the same would have to be fetched for each look at the document.
+    if document.remove("sector_identifier_uri").is_some() && document.get("subject_type").is_some_and(|kind| kind == "pairwise") {
+        return Err("it has a sector_identifier_uri, which is for clients that register".to_owned());
+    }
     keep_known(&mut document, "grant_types", &["authorization_code", "refresh_token", DEVICE_CODE]);
     keep_known(&mut document, "response_types", &["code"]);
     registration::metadata_of_stranger(&document, config)
@@ -124,6 +128,7 @@ mod tests {
             json!({ "token_endpoint_auth_method": "private_key_jwt" }),
             keyed(json!([private])),
             keyed(json!([{ "kty": "oct", "k": "AAAA" }])),
+            json!({ "sector_identifier_uri": "https://app.example/sector", "subject_type": "pairwise" }),
             json!({ "redirect_uris": [] }),
             json!({ "redirect_uris": "https://app.example/cb" }),
             json!({ "redirect_uris": ["http://app.example/cb"] }),

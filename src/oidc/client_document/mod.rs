@@ -23,8 +23,7 @@ use crate::http::rate_limit::Key;
 use crate::lifecycle;
 use crate::model::client::ClientOrigin;
 use crate::model::{Actor, Client, ClientMetadata};
-use crate::oidc::published::Published;
-use crate::oidc::registration;
+use crate::oidc::published::{Kept, Published};
 use crate::outbound::Outbound;
 use crate::store::StoreError;
 
@@ -121,8 +120,8 @@ pub async fn find(app: &App, id: &str, from: IpAddr) -> Result<Option<Arc<Client
     }
     let kept = app.client_documents.fresh(id, now).await.ok_or(DocumentError::Unusable)?;
     match present {
-        Some(client) if client.metadata.0 == kept.value => Ok(Some(client)),
-        _ => store(app, id, &kept.value).await,
+        Some(client) if !is_news(&client, &kept) => Ok(Some(client)),
+        _ => store(app, id, &kept).await,
     }
 }
 
@@ -139,20 +138,13 @@ pub async fn follow(app: &App, client: Arc<Client>) -> Result<Option<Arc<Client>
         return Ok(None);
     }
     match app.client_documents.usable(&client.id, app.now()).await {
-        Some(kept) if client.metadata.0 != kept.value => match store(app, &client.id, &kept.value).await {
+        Some(kept) if is_news(&client, &kept) => match store(app, &client.id, &kept).await {
             Err(DocumentError::Store(error)) => Err(error),
             stored => Ok(stored.ok().flatten().or(Some(client))),
         },
         // The next authorization request will say that the document is gone; until then what people have keeps working.
         _ => Ok(Some(client)),
     }
-}
-
-/// The host that vouches for a client which is known by its document alone: the only name of it that nobody can make up.
-pub fn host(client: &Client) -> Option<String> {
-    let url = Url::parse(&client.id).ok().filter(|_| client.origin == ClientOrigin::Document)?;
-    let host = url.host_str()?;
-    Some(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
 }
 
 fn is_document_url(app: &App, id: &str) -> bool {
@@ -173,14 +165,16 @@ async fn limit(app: &App, id: &str, from: IpAddr) -> Result<(), DocumentError> {
     Ok(())
 }
 
+/// Whether the document says something else than the row. One that was fetched before the row changed does not count: another replica has
+/// fetched a newer one since.
+fn is_news(client: &Client, kept: &Kept<ClientMetadata>) -> bool {
+    kept.fetched_at >= client.updated_at && client.metadata.0 != kept.value
+}
+
 /// Makes the client what its document says.
-async fn store(app: &App, id: &str, metadata: &ClientMetadata) -> Result<Option<Arc<Client>>, DocumentError> {
-    registration::check_sector(app, metadata).await.map_err(|error| {
-        error.log();
-        DocumentError::Unusable
-    })?;
+async fn store(app: &App, id: &str, kept: &Kept<ClientMetadata>) -> Result<Option<Arc<Client>>, DocumentError> {
     let actor = Actor { name: format!("client:{id}"), ..Actor::default() };
-    if !lifecycle::client::put_document(app, &actor, id, metadata).await? {
+    if !lifecycle::client::put_document(app, &actor, id, &kept.value, kept.fetched_at).await? {
         return Err(DocumentError::Full);
     }
     Ok(app.clients.find(&app.store, id, app.now()).await?)

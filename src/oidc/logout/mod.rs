@@ -13,10 +13,10 @@ use crate::app::App;
 use crate::error::PageError;
 use crate::http::params::Params;
 use crate::lifecycle;
-use crate::model::{Actor, AuditKind, Client};
+use crate::model::{Actor, AuditKind, Client, Session};
 use crate::oidc::authorize::with_query;
 use crate::oidc::mint::{self, IdTokenHint};
-use crate::oidc::session::SignedIn;
+use crate::oidc::session::{SignedIn, has_run_out};
 use crate::store::{StoreError, sessions};
 
 pub use frontchannel::Frame;
@@ -86,15 +86,20 @@ impl LogoutRequest {
     }
 
     /// Signs out at once if the request proves that it comes from an app of this very session; asks otherwise. Without a
-    /// session there is nothing to sign out of.
+    /// session there is nothing to sign out of, but its other apps may not know yet that it has run out.
     pub async fn run(self, app: &App, actor: &Actor, signed_in: Option<&SignedIn>) -> Result<LogoutOutcome, PageError> {
         let Some(signed_in) = signed_in else {
+            let known = known_session(app, self.hint.as_ref()).await?;
+            let frames = match &known {
+                Some(session) if session.ended_at.is_none() && has_run_out(app, session) => end(app, actor, session).await?,
+                _ => Vec::new(),
+            };
             let next = match self.return_to {
                 None => Next::Nowhere,
-                Some(address) if is_of_known_session(app, self.hint.as_ref()).await? => Next::Return(address),
+                Some(address) if known.is_some() => Next::Return(address),
                 Some(address) => Next::Offer(address),
             };
-            return Ok(LogoutOutcome::Done(Done { frames: Vec::new(), next }));
+            return Ok(LogoutOutcome::Done(Done { frames, next }));
         };
         match self.hint.as_ref().is_some_and(|hint| hint.sid.as_deref() == Some(&signed_in.session.id)) {
             true => Ok(LogoutOutcome::Done(self.sign_out(app, actor, Some(signed_in)).await?)),
@@ -119,18 +124,24 @@ impl LogoutRequest {
 
 /// Ends the session of this browser, and gives the frames that its page must load for the apps of the session.
 pub async fn end_here(app: &App, actor: &Actor, signed_in: &SignedIn) -> Result<Vec<Frame>, StoreError> {
-    let SignedIn { session, user } = signed_in;
+    end(app, &actor.named(format!("user:{}", signed_in.user.id)), &signed_in.session).await
+}
+
+async fn end(app: &App, actor: &Actor, session: &Session) -> Result<Vec<Frame>, StoreError> {
     let frames = frontchannel::frames(app, &session.id).await?;
-    let actor = actor.named(format!("user:{}", user.id));
-    lifecycle::session::end(app, &actor, AuditKind::SignedOut, &session.id).await?;
+    lifecycle::session::end(app, actor, AuditKind::SignedOut, &session.id).await?;
     Ok(frames)
 }
 
-/// Whether the hint is from a session that is still known, ended or not: a hint never expires, and one of long ago may be anybody's (§2).
-async fn is_of_known_session(app: &App, hint: Option<&IdTokenHint>) -> Result<bool, StoreError> {
-    let Some((hint, sid)) = hint.and_then(|hint| Some((hint, hint.sid.as_deref()?))) else { return Ok(false) };
-    let noted = sessions::clients_of(&mut app.store.read().await?, sid).await?;
-    Ok(noted.iter().any(|noted| noted.client_id == hint.client_id && noted.sub == hint.sub))
+/// The session that the hint is from, ended or not, while it is still known: a hint never expires, and one of long ago may be anybody's (§2).
+async fn known_session(app: &App, hint: Option<&IdTokenHint>) -> Result<Option<Session>, StoreError> {
+    let Some((hint, sid)) = hint.and_then(|hint| Some((hint, hint.sid.as_deref()?))) else { return Ok(None) };
+    let mut conn = app.store.read().await?;
+    let noted = sessions::clients_of(&mut conn, sid).await?;
+    match noted.iter().any(|noted| noted.client_id == hint.client_id && noted.sub == hint.sub) {
+        true => sessions::find(&mut conn, sid).await,
+        false => Ok(None),
+    }
 }
 
 /// The URI must be one that the client registered, character by character.

@@ -19,7 +19,6 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 
 pub use document::{Document, MEMBERS, metadata_of_stranger, parse};
-pub use sector::check as check_sector;
 
 use crate::app::App;
 use crate::config::RegistrationMode;

@@ -50,10 +50,7 @@ pub async fn post(State(app): State<Arc<App>>, peer: Peer, headers: HeaderMap, b
         GrantType::TokenExchange => token_exchange::grant(&app, &client, &params, &actor(), received_at).await,
         GrantType::Implicit => Err(OAuthError::new(ErrorCode::UnsupportedGrantType, "This grant_type is not supported.")),
     }?;
-    if let Err(error) = lifecycle::client::used(&app, &client).await {
-        // The tokens are issued; that they were counts again within the hour.
-        tracing::warn!(%error, client = client.id, "when a client was used could not be kept");
-    }
+    lifecycle::client::used(&app, &client).await;
     app.metrics.token_issued(grant_type, client.metadata.access_token_signed_response_alg);
     Ok(json_no_store(StatusCode::OK, &issued))
 }

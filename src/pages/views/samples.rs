@@ -96,6 +96,7 @@ pub fn pages(words: Words) -> Vec<(&'static str, String)> {
         csrf: csrf.clone(),
         request: request.clone(),
         app: app(words),
+        answer_goes: AnswerGoes::Home,
         person: who.clone(),
         returns_to: format!("ledger.example{}", words.anything),
         scopes: scopes.clone(),
@@ -118,6 +119,13 @@ pub fn pages(words: Words) -> Vec<(&'static str, String)> {
     };
     let unchecked_consent = Consent { app: itself.clone(), ..consent.clone() };
     let unchecked_sign_in = SignIn { app: Some(itself.clone()), ..sign_in.clone() };
+    let device_consent = Consent {
+        answer_goes: AnswerGoes::ToThisDevice,
+        returns_to: "127.0.0.1:33418".to_owned(),
+        scopes: scopes.iter().take(2).cloned().collect(),
+        ..unchecked_consent.clone()
+    };
+    let elsewhere_consent = Consent { answer_goes: AnswerGoes::Elsewhere, ..device_consent.clone() };
     let enter_device = EnterDeviceCode { site: site.clone(), csrf: csrf.clone(), user_code: String::new(), problem: None };
     let confirm_device = ConfirmDevice {
         site: site.clone(),
@@ -221,6 +229,8 @@ pub fn pages(words: Words) -> Vec<(&'static str, String)> {
         ("choose-account", &choose),
         ("consent", &consent),
         ("consent-short", &short_consent),
+        ("consent-on-device", &device_consent),
+        ("consent-elsewhere", &elsewhere_consent),
         ("consent-unchecked", &unchecked_consent),
         ("sign-in-unchecked", &unchecked_sign_in),
         ("device-unchecked", &unchecked_device),

@@ -65,6 +65,7 @@ pub struct Consent {
     pub csrf: String,
     pub request: String,
     pub app: App,
+    pub answer_goes: AnswerGoes,
     pub person: Person,
     /// Host (and port) of the redirect URI, or its scheme for a native app.
     pub returns_to: String,
@@ -73,6 +74,17 @@ pub struct Consent {
     pub asks_again: bool,
     /// The answer holds for the next time.
     pub is_remembered: bool,
+}
+
+/// Where the answer goes to an app that nobody vouches for: what people are warned of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnswerGoes {
+    /// There is nothing to warn of.
+    Home,
+    /// To whatever listens, or is installed, on the person's own device.
+    ToThisDevice,
+    /// To another host than the one that the app comes from.
+    Elsewhere,
 }
 
 impl Consent {

@@ -154,11 +154,13 @@ fn hostile_words_stay_words() {
 #[test]
 fn inputs_and_buttons_have_their_stable_names() {
     let pages: HashMap<&str, String> = pages(ORDINARY).into_iter().collect();
-    let expected: [(&str, &[(&str, &str)]); 11] = [
+    let expected: [(&str, &[(&str, &str)]); 13] = [
         ("sign-in", &[("email", "email"), ("password", "password"), ("sign-in", "sign_in")]),
         ("sign-in-again", &[("email", "email"), ("password", "password"), ("sign-in", "sign_in"), ("use-another-account", "")]),
         ("choose-account", &[("continue-as", "continue_as"), ("use-another-account", "")]),
         ("consent", &[("allow", "decision"), ("deny", "decision")]),
+        ("device", &[("user-code", "user_code"), ("continue", "continue")]),
+        ("device-confirm", &[("allow", "decision"), ("deny", "decision"), ("use-another-account", "")]),
         ("sign-out-confirm", &[("confirm-sign-out", "confirm_sign_out"), ("stay-signed-in", "stay_signed_in")]),
         ("account", &[("sign-out", "sign_out")]),
         (
@@ -206,6 +208,7 @@ fn problems_are_announced_and_mark_their_fields() {
     assert_eq!(invalid("sign-in-wrong"), ["email", "password"]);
     assert_eq!(invalid("sign-in-again-wrong"), ["password"]);
     assert_eq!(invalid("set-up-problem"), ["password"]);
+    assert_eq!(invalid("device-wrong"), ["user-code"]);
     assert_eq!(invalid("password-differ"), ["new_password", "new_password_again"]);
     for page in ["sign-in", "sign-in-wait", "sign-in-busy", "password"] {
         assert!(invalid(page).is_empty(), "{page}");
@@ -221,7 +224,13 @@ fn problems_are_announced_and_mark_their_fields() {
 #[test]
 fn focus_goes_to_the_first_empty_field() {
     let pages: HashMap<&str, String> = pages(ORDINARY).into_iter().collect();
-    for (page, id) in [("sign-in", "email"), ("sign-in-wrong", "password"), ("sign-in-again", "password"), ("set-up", "email")] {
+    for (page, id) in [
+        ("sign-in", "email"),
+        ("sign-in-wrong", "password"),
+        ("sign-in-again", "password"),
+        ("set-up", "email"),
+        ("device", "user-code"),
+    ] {
         let tags = tags(&pages[page]);
         assert_eq!(tags.iter().find(|(_, a)| a.contains_key("autofocus")).map(|(_, a)| a["id"]), Some(id), "{page}");
     }

@@ -17,6 +17,7 @@ pub mod postgres;
 pub mod process;
 pub mod provider;
 pub mod redis;
+pub mod response;
 pub mod servers;
 pub mod site;
 pub mod visitor;

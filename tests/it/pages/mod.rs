@@ -58,7 +58,7 @@ impl Browser {
 }
 
 /// The audit events of a kind, the latest first.
-async fn events(app: &App, kind: AuditKind) -> Vec<AuditEvent> {
+pub async fn events(app: &App, kind: AuditKind) -> Vec<AuditEvent> {
     let all = audit::latest(&mut app.store.read().await.unwrap(), 1_000).await.unwrap();
     all.into_iter().filter(|event| event.kind == kind).collect()
 }

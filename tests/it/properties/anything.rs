@@ -10,13 +10,28 @@ use proptest::sample::select;
 use proptest::test_runner::TestCaseError;
 use serde_json::json;
 
+use tessera::model::ClientMetadata;
+use tessera::model::client::{GrantType, TokenExchange};
+
 use super::property;
 use crate::harness::engines::on_both_engines;
 use crate::harness::provider::{Provider, REDIRECT_URI, TestClient, Tokens, encode, new_email};
 
-const PATHS: &[&str] = &["/token", "/token", "/introspect", "/revoke", "/userinfo", "/authorize", "/logout"];
+const PATHS: &[&str] = &[
+    "/token",
+    "/token",
+    "/token",
+    "/introspect",
+    "/revoke",
+    "/device_authorization",
+    "/userinfo",
+    "/authorize",
+    "/logout",
+    "/device",
+    "/device/confirm",
+];
 
-/// The words of RFC 6749, 6750, 7009, 8707 and OpenID Connect Core that an error may be.
+/// The words of RFC 6749, 6750, 7009, 8628, 8707 and OpenID Connect Core that an error may be.
 const ERRORS: &[&str] = &[
     "invalid_request",
     "invalid_client",
@@ -28,6 +43,8 @@ const ERRORS: &[&str] = &[
     "unauthorized_client",
     "unsupported_grant_type",
     "unsupported_token_type",
+    "authorization_pending",
+    "slow_down",
 ];
 
 const NAMES: &[&str] = &[
@@ -58,6 +75,14 @@ const NAMES: &[&str] = &[
     "login_hint",
     "claims",
     "request",
+    "device_code",
+    "user_code",
+    "subject_token",
+    "subject_token_type",
+    "actor_token",
+    "actor_token_type",
+    "requested_token_type",
+    "audience",
 ];
 
 /// Values that some check somewhere waits for.
@@ -70,6 +95,11 @@ const VALUES: &[&str] = &[
     "authorization_code",
     "refresh_token",
     "client_credentials",
+    "urn:ietf:params:oauth:grant-type:device_code",
+    "urn:ietf:params:oauth:grant-type:token-exchange",
+    "urn:ietf:params:oauth:token-type:access_token",
+    "urn:ietf:params:oauth:token-type:refresh_token",
+    "WDJB-MJHT",
     "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
     "code",
     "query",
@@ -176,6 +206,19 @@ fn attempt() -> impl Strategy<Value = Attempt> {
         1 => vec(any::<u8>(), 0..60).prop_map(|bytes| Some(Authorization::Basic(bytes))),
         2 => value().prop_map(|value| Some(Authorization::Bearer(value))),
     ];
+    // What can be exchanged is exchanged, and what is nearly that is not.
+    let exchange = (value(), value(), value()).prop_map(|(subject, actor, scope)| {
+        let named = |name: &str, value| (name.to_owned(), value);
+        let access_token = || Value::Text("urn:ietf:params:oauth:token-type:access_token".to_owned());
+        Sent::Form(vec![
+            named("grant_type", Value::Text(GrantType::TokenExchange.as_str().to_owned())),
+            named("subject_token", subject),
+            named("subject_token_type", access_token()),
+            named("actor_token", actor),
+            named("actor_token_type", access_token()),
+            named("scope", scope),
+        ])
+    });
     let assertion = jwt().prop_map(|jwt| {
         let assertion_type = VALUES.iter().find(|value| value.ends_with(":jwt-bearer")).unwrap();
         let text = |text: &str| Value::Text(text.to_owned());
@@ -188,6 +231,7 @@ fn attempt() -> impl Strategy<Value = Attempt> {
     let body = prop_oneof![
         6 => form().prop_map(Sent::Form),
         1 => assertion,
+        1 => exchange,
         1 => vec(any::<u8>(), 0..300).prop_map(Sent::Bytes),
     ];
     let methods = &[Method::POST, Method::POST, Method::POST, Method::GET, Method::PUT, Method::OPTIONS, Method::HEAD];
@@ -212,7 +256,11 @@ struct Scene {
 }
 
 async fn scene(provider: Provider) -> Scene {
-    let client = provider.client("app", |_| {}).await;
+    let every_grant = |metadata: &mut ClientMetadata| {
+        metadata.grant_types.extend([GrantType::ClientCredentials, GrantType::DeviceCode, GrantType::TokenExchange]);
+        metadata.token_exchange = vec![TokenExchange::Impersonation, TokenExchange::Delegation];
+    };
+    let client = provider.client("app", every_grant).await;
     let user = provider.user(&new_email()).await;
     let mut browser = provider.signed_in(&user).await;
     let tokens = provider.tokens(&client, &mut browser, "openid").await;
@@ -276,7 +324,7 @@ async fn check(scene: &Scene, attempt: Attempt) -> Result<(), TestCaseError> {
     let refused = (400..500).contains(&status);
     let is_method_of = |methods: &[Method]| methods.contains(&attempt.method);
     match attempt.path {
-        "/token" | "/introspect" | "/revoke" if is_method_of(&[Method::POST]) => {
+        "/token" | "/introspect" | "/revoke" | "/device_authorization" if is_method_of(&[Method::POST]) => {
             prop_assert!(matches!(status, 200 | 400 | 401), "{:?}", answer);
             prop_assert!(answer.header("cache-control").contains("no-store"), "{:?}", answer);
             prop_assert!(!refused || ERRORS.contains(&answer.error().as_str()), "{:?}", answer);

@@ -7,7 +7,7 @@ use super::{SignedIn, client, deliver, provider, queued, verified};
 use crate::harness::engines::{TestDatabase, on_both_engines};
 use crate::harness::listening_app::ListeningApp;
 use crate::harness::process::Process;
-use crate::harness::provider::{MASTER_KEY, PASSWORD, Provider, TestClient, Tokens, new_email};
+use crate::harness::provider::{MASTER_KEY, PASSWORD, Provider, TestClient, Tokens, encode, new_email};
 
 const NEW_PASSWORD: &str = "a new and longer battery staple";
 
@@ -82,6 +82,30 @@ on_both_engines! {
             assert_eq!((&token["sid"], &token["sub"]), (&person.sid().into(), &person.user.id.as_str().into()), "{cause}");
             assert!(queued(&provider, &client).await.is_empty(), "{cause}");
         }
+    }
+
+    /// The next morning: the session has run out by itself, which told nobody; now one of its apps signs out.
+    async fn signing_out_of_one_app_tells_the_others_of_a_session_that_ran_out(db: TestDatabase) {
+        let (provider, app) = (provider(db).await, ListeningApp::start().await);
+        let client = client(&provider, "app", &app, |_| {}).await;
+        let idle = u64::from(provider.app.config.sessions.idle_lifetime) + 1;
+        let mut person = SignedIn::to(&provider, &client).await;
+        let elsewhere = SignedIn::to(&provider, &client).await;
+        let path = |person: &SignedIn| format!("/logout?{}", encode(&[("id_token_hint", &person.id_token)]));
+        // Somebody else's session, in whose browser this is not, stays.
+        person.browser.cookies.clear();
+        person.browser.get(&path(&elsewhere)).await;
+        deliver(&provider).await;
+        assert!(app.calls().is_empty(), "it is alive");
+        provider.advance(idle);
+        person.browser.get(&path(&person)).await;
+        deliver(&provider).await;
+        let calls = app.calls();
+        assert_eq!(calls.len(), 1);
+        assert_eq!(verified(&provider, &client, &calls[0]).await["sid"], person.sid().as_str());
+        person.browser.get(&path(&person)).await;
+        deliver(&provider).await;
+        assert_eq!(app.calls().len(), 1, "once");
     }
 
     /// What ends a sign-in only for us, or not at all, is no logout.

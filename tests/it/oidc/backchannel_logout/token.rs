@@ -6,15 +6,14 @@ use josekit::jwk::Jwk;
 use josekit::jwk::alg::ec::EcCurve;
 use serde_json::json;
 use tessera::lifecycle;
-use tessera::model::client::{KeyManagement, SubjectType};
+use tessera::model::client::{GrantType, KeyManagement, ResponseType, SubjectType};
 use tessera::model::{Actor, Algorithm, ClientMetadata};
 use tessera::store::sessions;
 
 use super::{SignedIn, client, deliver, jws_header, provider, queued, verified};
 use crate::harness::engines::TestDatabase;
-use crate::harness::listening_app::Call;
-use crate::harness::listening_app::ListeningApp;
-use crate::harness::provider::{claims, encode, new_email};
+use crate::harness::listening_app::{Call, ListeningApp};
+use crate::harness::provider::{Provider, claims, encode, new_email};
 
 /// `oidcc-backchannel-rp-initiated-logout`: the app that asks is told as well, and the browser returns with `state`.
 #[tokio::test]
@@ -139,4 +138,30 @@ async fn a_pairwise_subject_stays_pairwise() {
         assert!(!call.form["logout_token"].contains(&person.user.id));
     }
     assert_eq!(app.calls().len(), 2);
+}
+
+/// An ID token from the authorization endpoint counts as one from the token endpoint.
+#[tokio::test]
+async fn a_client_with_an_id_token_from_the_authorization_endpoint_is_told() {
+    let configured = Provider::configured(TestDatabase::sqlite().await, |config| {
+        super::reach_loopback(config);
+        config.oauth.legacy_response_types = true;
+    });
+    let (provider, app) = (configured.await, ListeningApp::start().await);
+    for response_type in ["id_token", "code id_token", "id_token token"] {
+        let change = |metadata: &mut ClientMetadata| {
+            metadata.grant_types.push(GrantType::Implicit);
+            metadata.response_types = ResponseType::LEGACY.to_vec();
+        };
+        let client = client(&provider, &response_type.replace(' ', "-"), &app, change).await;
+        let mut browser = provider.signed_in(&provider.user(&new_email()).await).await;
+        let response = browser.authorize(&client, &[("response_type", response_type)]).await;
+        let before = app.calls().len();
+        browser.fill_in("/account", "/sign-out", &[("sign_out", "yes")]).await;
+        deliver(&provider).await;
+        let calls = app.calls();
+        assert_eq!(calls.len() - before, 1, "{response_type}");
+        let (token, id_token) = (verified(&provider, &client, &calls[before]).await, response.fragment("id_token").unwrap());
+        assert_eq!(token["sid"], claims(&id_token)["sid"]);
+    }
 }

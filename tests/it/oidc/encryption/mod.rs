@@ -196,6 +196,8 @@ async fn a_hint_is_the_token_inside() {
     for wrong in [id_token.as_str(), userinfo.body.as_str()] {
         let answer = browser.authorize(&client, &[("prompt", "none"), ("id_token_hint", wrong)]).await;
         assert_eq!(answer.error(), "invalid_request", "{answer:?}");
+        let says_so = answer.param("error_description").unwrap().contains("encrypted");
+        assert_eq!(says_so, wrong == id_token, "{answer:?}");
         let answer = browser.get(&format!("/logout?id_token_hint={wrong}")).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST);
     }

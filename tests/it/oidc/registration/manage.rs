@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
 use tessera::lifecycle;
-use tessera::model::{Actor, AuditKind, Json};
+use tessera::model::client::SubjectType;
+use tessera::model::{Actor, AuditKind, ClientMetadata, Json};
 use tessera::store::grants;
 
 use super::*;
 use crate::harness::engines::on_both_engines;
-use crate::harness::provider::random;
+use crate::harness::provider::{Tokens, random};
 
 on_both_engines! {
     async fn an_update_replaces_all_and_the_token(db: TestDatabase) {
@@ -175,6 +176,36 @@ async fn a_pairwise_client_keeps_its_host() {
     assert_eq!(registered.put(&provider, elsewhere).await.error(), "invalid_client_metadata");
     let same = json!({ "subject_type": "pairwise", "redirect_uris": ["https://app.example/new"] });
     assert_eq!(registered.put(&provider, same).await.status, StatusCode::OK);
+}
+
+/// One that a document describes cannot be refused its new document, so what it had ends.
+#[tokio::test]
+async fn a_document_that_moves_its_pairwise_subjects_loses_what_it_had() {
+    let provider = open(TestDatabase::sqlite().await).await;
+    let document = |uri: &str| ClientMetadata {
+        redirect_uris: vec![uri.to_owned()],
+        subject_type: SubjectType::Pairwise,
+        token_endpoint_auth_method: AuthMethod::None,
+        ..ClientMetadata::default()
+    };
+    let (app, nobody) = (&provider.app, Actor::default());
+    let client = TestClient { id: "a-document".to_owned(), secret: None, method: AuthMethod::None };
+    assert!(lifecycle::client::put_document(app, &nobody, &client.id, &document(REDIRECT_URI), app.now()).await.unwrap());
+    let user = provider.user("ada@example.org").await;
+    let mut tx = app.store.begin().await.unwrap();
+    let scope = Json(document(REDIRECT_URI).scope);
+    grants::put(&mut tx, &user.id, &client.id, &scope, app.now()).await.unwrap();
+    tx.commit().await.unwrap();
+    let mut browser = provider.signed_in(&user).await;
+    let tokens = provider.tokens(&client, &mut browser, "openid").await;
+    let tokens = Tokens::from(&provider.refresh(&client, tokens.refresh()).await);
+    let code = browser.code(&client, &[]).await;
+
+    provider.advance(1);
+    let elsewhere = document("https://victim.example/cb");
+    lifecycle::client::put_document(app, &nobody, &client.id, &elsewhere, app.now()).await.unwrap();
+    assert_eq!(provider.redeem(&client, &code).await.error(), "invalid_grant");
+    assert_eq!(provider.refresh(&client, tokens.refresh()).await.error(), "invalid_grant");
 }
 
 #[tokio::test]

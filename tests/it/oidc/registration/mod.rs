@@ -2,8 +2,10 @@
 
 mod hostile;
 mod manage;
+mod pages;
 mod quotas;
 mod register;
+mod sector;
 mod tokens;
 
 use axum::body::Body;

@@ -82,7 +82,7 @@ fn expected_mode(request: &AuthorizationRequest) -> Mode {
     match (request.get("response_mode"), request.get("response_type")) {
         (Some("form_post"), _) => Mode::FormPost,
         (Some("fragment"), _) => Mode::Fragment,
-        (Some("query"), _) | (None, Some("code") | None) => Mode::Query,
+        (Some("query"), _) | (None, Some("code" | "none") | None) => Mode::Query,
         _ => Mode::Fragment,
     }
 }

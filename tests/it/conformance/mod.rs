@@ -20,6 +20,7 @@ mod modules;
 mod page;
 mod request;
 mod rp_initiated_logout;
+mod setup;
 mod suite;
 mod third_party_login;
 mod tokens;

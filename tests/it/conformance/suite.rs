@@ -1,7 +1,6 @@
 //! A relying party of the suite's kind, and the provider that it tests: discovery, the key set, clients, requests and the clock. The checks
 //! that every module makes are here, in `answer`, `tokens`, `id_token` and `user_info`.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -12,16 +11,16 @@ use serde_json::{Value, json};
 use tessera::config::{Config, RegistrationMode};
 use tessera::lifecycle;
 use tessera::model::client::{ClientMetadata, PkcePolicy};
-use tessera::model::user::Address;
 use tessera::model::{Actor, User};
 
 use super::answer::{Answer, Outcome};
 use super::client::{self, AssertionAudience, Client, check_registration};
 use super::keys;
 use super::request::{AuthorizationRequest, ten_random};
+use super::setup::{discover, fetch_keys, full_user, strings};
 use super::tokens::SignIn;
 use crate::harness::engines::TestDatabase;
-use crate::harness::provider::{Browser, ISSUER, PASSWORD, Provider, Response, new_email};
+use crate::harness::provider::{Browser, ISSUER, Provider, Response};
 
 /// Where the suite waits for answers.
 pub const CALLBACK: &str = "https://suite.example/test/a/tessera/callback";
@@ -294,66 +293,4 @@ fn signing_alg(metadata: &Value) -> &str {
         (None, Some("client_secret_jwt")) => "HS256",
         _ => "RS256",
     }
-}
-
-/// The strings of an array.
-pub fn strings(array: &Value) -> BTreeSet<&str> {
-    array.as_array().into_iter().flatten().map(|value| value.as_str().unwrap()).collect()
-}
-
-async fn discover(provider: &Provider) -> Value {
-    let response = provider.get("/.well-known/openid-configuration").await;
-    assert_eq!(response.status, StatusCode::OK);
-    assert!(response.header("content-type").starts_with("application/json"));
-    let metadata = response.json();
-    assert_eq!(metadata["issuer"], ISSUER);
-    metadata
-}
-
-/// OpenID Connect Core §10.1, RFC 7517 §4.5, RFC 7518 §6: public keys only, each with a `kid` of its own.
-pub async fn fetch_keys(provider: &Provider, metadata: &Value) -> Vec<Jwk> {
-    let path = metadata["jwks_uri"].as_str().unwrap().strip_prefix(ISSUER).unwrap();
-    let jwks = provider.get(path).await.json();
-    let keys = jwks["keys"].as_array().unwrap();
-    let mut names = BTreeSet::new();
-    for key in keys {
-        let kid = key["kid"].as_str().expect("every key has a kid");
-        assert!(!kid.is_empty() && names.insert(kid), "{kid} is there twice");
-        assert!(matches!(key["kty"].as_str(), Some("RSA" | "EC")), "{key}");
-        for private in ["d", "p", "q", "dp", "dq", "qi", "oth", "k"] {
-            assert!(key.get(private).is_none(), "{private} in {key}");
-        }
-        for number in ["n", "e", "x", "y"].into_iter().filter_map(|name| key.get(name)) {
-            let url_safe = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
-            assert!(number.as_str().unwrap().bytes().all(url_safe), "{key}");
-        }
-    }
-    keys.iter().map(|key| Jwk::from_map(key.as_object().unwrap().clone()).unwrap()).collect()
-}
-
-/// A person of whom every standard claim is known.
-async fn full_user(provider: &Provider) -> User {
-    let hash = provider.app.passwords.hash(PASSWORD).await.unwrap();
-    let mut user = lifecycle::user::new_user(&new_email(), provider.app.now());
-    user.email_verified = true;
-    let text = |text: &str| Some(text.to_owned());
-    let profile = &mut user.profile;
-    profile.name = text("Augusta Ada Lovelace");
-    profile.given_name = text("Augusta");
-    profile.middle_name = text("Ada");
-    profile.family_name = text("Lovelace");
-    profile.nickname = text("Ada");
-    profile.preferred_username = text("ada");
-    profile.profile = text("https://people.example/ada");
-    profile.picture = text("https://people.example/ada.png");
-    profile.website = text("https://ada.example/");
-    profile.gender = text("female");
-    profile.birthdate = text("1815-12-10");
-    profile.zoneinfo = text("Europe/London");
-    profile.locale = text("en-GB");
-    profile.phone_number = text("+44 20 7946 0000");
-    profile.phone_number_verified = true;
-    profile.address = Some(Address { locality: text("London"), country: text("United Kingdom"), ..Address::default() });
-    lifecycle::user::create(&provider.app, &Actor::operator(), &user, Some(&hash)).await.unwrap();
-    user
 }

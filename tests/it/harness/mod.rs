@@ -19,5 +19,4 @@ pub mod provider;
 pub mod redis;
 pub mod response;
 pub mod servers;
-pub mod site;
 pub mod visitor;

@@ -13,6 +13,7 @@ use crate::conformance::modules;
 use crate::conformance::request::AuthorizationRequest;
 use crate::conformance::suite::{Suite, Variant};
 use crate::conformance::tokens::{check_token_response, with_challenge_if_public};
+use crate::harness::elsewhere::{Elsewhere, Page};
 use crate::harness::provider::{ISSUER, TestClient, basic, claims, header};
 
 pub const API: &str = "https://api.example";
@@ -120,6 +121,20 @@ pub async fn service_token(suite: &Suite) -> String {
 
 pub async fn signs_out(_: &str) {
     modules::oidcc_rp_initiated_logout(&mut suite(Variant::CODE).await).await;
+}
+
+/// A client that nobody registered: its `client_id` is where its document is.
+pub async fn knows_a_document(_: &str) {
+    let mut suite = suite(Variant::CODE).await;
+    let site = Elsewhere::start().await;
+    let url = site.url("/client.json");
+    let document = suite.client_metadata(json!({ "client_id": url, "token_endpoint_auth_method": "none", "jwks": null }));
+    site.put("/client.json", Page::json(&document));
+    let mut client = suite.client(json!({})).await;
+    (client.id, client.secret, client.auth) = (url, None, "none".to_owned());
+    let request = with_challenge_if_public(&client, suite.request(&client));
+    suite.sign_in(&client, &request).await;
+    assert_eq!(site.visits("/client.json"), 1);
 }
 
 /// With `sid`, as the module requires it.

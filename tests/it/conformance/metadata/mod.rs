@@ -98,6 +98,7 @@ walk! {
     introspection_endpoint_auth_signing_alg_values_supported
         ["RS256", "PS256", "ES256", "EdDSA", "Ed25519", "HS256"] [] introspection_auth_alg;
     authorization_response_iss_parameter_supported ["true"] [] response_names_the_issuer;
+    client_id_metadata_document_supported [] ["true"] knows_a_document;
     backchannel_logout_supported ["true"] [] signs_out_by_back_channel;
     backchannel_logout_session_supported ["true"] [] signs_out_by_back_channel;
     frontchannel_logout_supported ["true"] [] signs_out_by_front_channel;

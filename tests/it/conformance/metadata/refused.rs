@@ -3,8 +3,10 @@
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
+use super::endpoints::push;
 use super::suite;
 use crate::conformance::client::{check_registration_error, register};
+use crate::conformance::request::AuthorizationRequest;
 use crate::conformance::suite::{Registration, Suite, Variant};
 use crate::conformance::tokens::{check_token_error, token_request};
 
@@ -37,7 +39,7 @@ async fn the_response_types_token_and_none_are_refused() {
     let mut suite = suite(Variant::CODE).await;
     let client = suite.client(json!({})).await;
     for wanted in ["token", "none"] {
-        let request = suite.request(&client).with("response_type", wanted).with("response_mode", "query");
+        let request = suite.request(&client).with("response_type", wanted);
         suite.fail(&request, &["unsupported_response_type"]).await;
         not_registered(&suite, json!({ "response_types": [wanted] })).await;
     }
@@ -138,6 +140,19 @@ async fn there_is_no_session_iframe() {
     let client = suite.client(json!({})).await;
     let request = suite.request(&client);
     assert!(suite.succeed(&request).await.get("session_state").is_none());
+}
+
+/// RFC 9126 §5: where the document says that requests must be pushed, one that comes by the browser is refused.
+#[tokio::test]
+async fn requests_must_be_pushed_where_the_operator_says_so() {
+    let mut suite = Suite::configured(Variant::CODE, |config| config.oauth.require_pushed_authorization_requests = true).await;
+    assert_eq!(suite.metadata["require_pushed_authorization_requests"], true);
+    let client = suite.client(json!({})).await;
+    let request = suite.request(&client);
+    suite.fail(&request, &["invalid_request"]).await;
+    let uri = push(&suite, &client, &request).await;
+    let pushed = AuthorizationRequest::default().with("client_id", &client.id).with("request_uri", &uri);
+    suite.answer_of(&pushed, &request).await;
 }
 
 /// Where it is off, it is not there.

@@ -6,11 +6,12 @@ use crate::conformance::client::{check_registration_error, register};
 use crate::conformance::id_token::verify_jws;
 use crate::conformance::keys;
 use crate::conformance::modules::refresh;
-use crate::conformance::suite::{CALLBACK, Suite, fetch_keys};
+use crate::conformance::setup::fetch_keys;
+use crate::conformance::suite::{CALLBACK, Suite};
 use crate::conformance::tokens::SignIn;
 use crate::conformance::user_info::{self, Call};
+use crate::harness::elsewhere::{Elsewhere, Page};
 use crate::harness::provider::ISSUER;
-use crate::harness::site::Site;
 use tessera::lifecycle;
 use tessera::model::{Actor, Algorithm};
 
@@ -114,30 +115,30 @@ async fn pages_for(suite: &mut Suite, change: Value) -> Vec<String> {
 }
 
 pub async fn oidcc_registration_jwks_uri(suite: &mut Suite) {
-    let site = Site::start().await;
+    let site = Elsewhere::start().await;
     let mut key = keys::rsa(0);
     key.set_key_id("first");
-    let jwks_uri = site.publish("/jwks", "application/json", keys::signing_set(&key).to_string());
-    let mut client = suite.client(json!({ "jwks": null, "jwks_uri": jwks_uri })).await;
+    site.put("/jwks", Page::json(&keys::signing_set(&key)));
+    let mut client = suite.client(json!({ "jwks": null, "jwks_uri": site.url("/jwks") })).await;
     client.key = key;
     let request = suite.request(&client);
     suite.sign_in(&client, &request).await;
-    assert!(!site.received("/jwks").is_empty());
+    assert!(site.visits("/jwks") > 0);
 }
 
 pub async fn oidcc_registration_sector_uri(suite: &mut Suite) {
     assert!(suite.supports("subject_types_supported", "pairwise"));
-    let site = Site::start().await;
-    let sector = site.publish("/sector", "application/json", json!([CALLBACK]).to_string());
-    let sign_in = sign_in_with(suite, json!({ "subject_type": "pairwise", "sector_identifier_uri": sector })).await;
+    let site = Elsewhere::start().await;
+    site.put("/sector", Page::json(&json!([CALLBACK])));
+    let sign_in = sign_in_with(suite, json!({ "subject_type": "pairwise", "sector_identifier_uri": site.url("/sector") })).await;
     assert_ne!(sign_in.id_token().sub(), suite.user.id, "OpenID Connect Core §8.1");
-    assert_eq!(site.received("/sector").len(), 1);
+    assert_eq!(site.visits("/sector"), 1);
 }
 
 pub async fn oidcc_registration_sector_bad(suite: &mut Suite) {
-    let site = Site::start().await;
-    let sector = site.publish("/sector", "application/json", json!(["https://example.com/op"]).to_string());
-    let change = json!({ "subject_type": "pairwise", "sector_identifier_uri": sector });
+    let site = Elsewhere::start().await;
+    site.put("/sector", Page::json(&json!(["https://example.com/op"])));
+    let change = json!({ "subject_type": "pairwise", "sector_identifier_uri": site.url("/sector") });
     refused(suite, change, &["invalid_client_metadata"]).await;
 }
 
@@ -158,17 +159,18 @@ pub async fn oidcc_server_rotate_keys(suite: &mut Suite) {
 }
 
 pub async fn oidcc_refresh_token_rp_key_rotation(suite: &mut Suite) {
-    let site = Site::start().await;
+    let site = Elsewhere::start().await;
     let publish = |index: usize, kid: &str| {
         let mut key = keys::rsa(index);
         key.set_key_id(kid);
-        (site.publish("/jwks", "application/json", keys::signing_set(&key).to_string()), key)
+        site.put("/jwks", Page::json(&keys::signing_set(&key)));
+        key
     };
-    let (jwks_uri, key) = publish(0, "first");
-    let mut client = refresh::client(suite, json!({ "jwks": null, "jwks_uri": jwks_uri })).await;
+    let key = publish(0, "first");
+    let mut client = refresh::client(suite, json!({ "jwks": null, "jwks_uri": site.url("/jwks") })).await;
     client.key = key;
     let sign_in = refresh::offline(suite, &client).await;
-    client.key = publish(1, "second").1;
+    client.key = publish(1, "second");
     suite.wait(60);
     refresh::refreshed(suite, &client, &sign_in, &[]).await;
 }

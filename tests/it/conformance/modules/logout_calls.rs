@@ -1,6 +1,5 @@
 //! How other apps hear of a sign-out: back-channel and front-channel logout, and the sign-in that a third party starts.
 
-use axum::http::Method;
 use serde_json::{Value, json};
 
 use super::logout::{check_returned, check_signed_out, open, signed_in};
@@ -8,9 +7,9 @@ use super::metadata::logout_metadata;
 use crate::conformance::client::{check_registration_error, manage, register};
 use crate::conformance::id_token::verify_jws;
 use crate::conformance::suite::Suite;
+use crate::harness::listening_app::ListeningApp;
 use crate::harness::person::unescape;
 use crate::harness::provider::ISSUER;
-use crate::harness::site::Site;
 
 /// OpenID Connect Back-Channel Logout 1.0 §2.4
 const LOGOUT_EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
@@ -20,20 +19,18 @@ pub async fn oidcc_backchannel_logout_discovery_endpoint_verification(suite: &mu
 }
 
 pub async fn oidcc_backchannel_rp_initiated_logout(suite: &mut Suite) {
-    let site = Site::start().await;
-    let uri = format!("{}/backchannel_logout", site.origin);
-    let change = json!({ "backchannel_logout_uri": uri, "backchannel_logout_session_required": true });
+    let app = ListeningApp::start().await;
+    let change = json!({ "backchannel_logout_uri": app.at("/backchannel_logout"), "backchannel_logout_session_required": true });
     let scene = signed_in(suite, change).await;
     let request = scene.request();
     let journey = open(suite, &request).await;
     check_returned(&journey, request.get("state"));
     tessera::oidc::logout::backchannel::deliver_due(&suite.provider.app).await.unwrap();
-    let calls = site.wait_for("/backchannel_logout", 1).await;
-    assert_eq!((calls.len(), &calls[0].method), (1, &Method::POST));
+    let calls = app.wait_for(1).await;
+    assert_eq!((calls.len(), calls[0].method.as_str(), calls[0].path.as_str()), (1, "POST", "/backchannel_logout"));
     assert_eq!(calls[0].headers["content-type"], "application/x-www-form-urlencoded");
-    let fields: Vec<(String, String)> = form_urlencoded::parse(calls[0].body.as_bytes()).into_owned().collect();
-    let [(name, token)] = fields.as_slice() else { panic!("{fields:?}") };
-    assert_eq!(name, "logout_token");
+    assert_eq!(calls[0].form.keys().collect::<Vec<_>>(), ["logout_token"]);
+    let token = &calls[0].form["logout_token"];
     let (header, claims) = verify_jws(suite, token);
     assert_eq!((&header["typ"], &header["alg"]), (&json!("logout+jwt"), &json!("RS256")));
     let id_token = scene.sign_in.id_token();

@@ -6,7 +6,8 @@ use axum::http::StatusCode;
 use serde_json::Value;
 use url::Url;
 
-use crate::conformance::suite::{Registration, Suite, fetch_keys, strings};
+use crate::conformance::setup::{fetch_keys, strings};
+use crate::conformance::suite::{Registration, Suite};
 use crate::harness::provider::ISSUER;
 
 /// The names of OpenID Connect Discovery 1.0, RFC 8414, RFC 9126, RFC 9207 and the logout specifications: what the suite knows.

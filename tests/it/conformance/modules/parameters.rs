@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::conformance::suite::{Suite, strings};
+use crate::conformance::setup::strings;
+use crate::conformance::suite::Suite;
 use crate::conformance::tokens::SignIn;
 use crate::conformance::user_info::{self, Call};
 

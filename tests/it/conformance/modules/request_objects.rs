@@ -10,8 +10,8 @@ use crate::conformance::client::Client;
 use crate::conformance::request::{AuthorizationRequest, ten_random};
 use crate::conformance::suite::Suite;
 use crate::conformance::tokens::SignIn;
+use crate::harness::elsewhere::{Elsewhere, Page};
 use crate::harness::provider::ISSUER;
-use crate::harness::site::Site;
 
 /// The parameters of `request` as a request object's claims.
 pub fn claims_of(request: &AuthorizationRequest) -> Value {
@@ -53,14 +53,14 @@ pub async fn oidcc_unsigned_request_object_supported_correctly_or_rejected_as_un
 
 pub async fn oidcc_request_uri_unsigned_supported_correctly_or_rejected_as_unsupported(suite: &mut Suite) {
     says_that_none_is_not_supported(suite);
-    let site = Site::start().await;
-    let uri = format!("{}/request{}", site.origin, random_fragment());
+    let site = Elsewhere::start().await;
+    let uri = site.url("/request") + &random_fragment();
     let client = suite.client(json!({ "request_uris": [uri] })).await;
     let object = unsigned(&claims_of(&suite.request(&client)));
-    site.publish("/request", "application/jwt", object);
+    site.put("/request", Page::new(200, "application/jwt", object));
     let request = outside(suite, &client).with("request_uri", &uri);
     suite.fail(&request, &["invalid_request_object"]).await;
-    assert_eq!(site.received("/request").len(), 1, "it was fetched");
+    assert_eq!(site.visits("/request"), 1, "it was fetched");
 }
 
 /// The object has a registered redirect URI, and the query one that is not: it must not be answered there.
@@ -93,26 +93,27 @@ fn random_fragment() -> String {
 pub async fn oidcc_request_uri_signed_rs256(suite: &mut Suite) {
     assert!(suite.supports("request_object_signing_alg_values_supported", "RS256"));
     assert_eq!(suite.metadata["request_uri_parameter_supported"], true);
-    let site = Site::start().await;
-    let uri = format!("{}/request.jwt{}", site.origin, random_fragment());
+    let site = Elsewhere::start().await;
+    let uri = site.url("/request.jwt") + &random_fragment();
     let client = suite.client(json!({ "request_uris": [uri], "request_object_signing_alg": "RS256" })).await;
     let request = suite.request(&client);
     let claims = claims_for_signing(&client, &request);
-    site.publish("/request.jwt", "application/jwt", client.sign(&claims));
+    site.put("/request.jwt", Page::new(200, "application/jwt", client.sign(&claims)));
     let signed = outside(suite, &client).with("request_uri", &uri);
     let answer = suite.answer_of(&signed, &request).await;
     SignIn::finish(suite, &client, &request, answer).await;
-    assert_eq!(site.received("/request.jwt").len(), 1);
+    assert_eq!(site.visits("/request.jwt"), 1);
 }
 
 /// OpenID Connect Core §6.2: only what the client registered is fetched.
 pub async fn a_request_uri_must_be_registered(suite: &mut Suite) {
-    let site = Site::start().await;
-    let client = suite.client(json!({ "request_uris": [format!("{}/registered", site.origin)] })).await;
+    let site = Elsewhere::start().await;
+    let client = suite.client(json!({ "request_uris": [site.url("/registered")] })).await;
     let object = client.sign(&claims_for_signing(&client, &suite.request(&client)));
-    let request = outside(suite, &client).with("request_uri", &site.publish("/another", "application/jwt", object));
+    site.put("/another", Page::new(200, "application/jwt", object));
+    let request = outside(suite, &client).with("request_uri", &site.url("/another"));
     suite.fail(&request, &["invalid_request_uri"]).await;
-    assert!(site.received("/another").is_empty(), "it was not fetched");
+    assert_eq!(site.visits("/another"), 0, "it was not fetched");
 }
 
 /// In the Dynamic plan some versions of the suite want this to succeed, whatever the metadata says: it is refused on purpose.

@@ -67,8 +67,8 @@ pub fn parse(text: &str) -> Result<Parsed, ClaimsError> {
     // Only in the ID token does it mean anything (§5.5.1.1).
     parsed.acr_values = wanted(&id_token, "acr")?.unwrap_or_default();
     parsed.acr_is_essential = matches!(id_token.get("acr"), Some(Some(acr)) if acr.get("essential") == Some(&Value::Bool(true)));
-    parsed.claims.id_token = id_token.into_iter().map(|(name, _)| name).collect();
-    parsed.claims.userinfo = userinfo.into_iter().map(|(name, _)| name).collect();
+    parsed.claims.id_token = id_token.into_keys().collect();
+    parsed.claims.userinfo = userinfo.into_keys().collect();
     Ok(parsed)
 }
 

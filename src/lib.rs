@@ -1,6 +1,5 @@
 //! Tessera, an OpenID Connect provider whose tokens can be taken back. The map of the house:
 #![forbid(unsafe_code)]
-#![recursion_limit = "256"]
 
 pub mod app; // App: what a request may need
 pub mod cli; // one file per command

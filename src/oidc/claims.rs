@@ -200,7 +200,8 @@ mod tests {
         user.profile.custom.insert("https://example.org/shoe".to_owned(), Value::Null);
         let all = scope("openid profile email phone address roles groups shoes offline_access");
         let claims = for_userinfo(&config(), &user, &all, &ClaimsRequest::default());
-        let names: Vec<_> = claims.keys().map(String::as_str).collect();
+        let mut names: Vec<_> = claims.keys().map(String::as_str).collect();
+        names.sort_unstable();
         assert_eq!(names, ["email", "email_verified", "updated_at"]);
         assert!(claims["updated_at"].is_i64());
         assert!(for_access_token(&config(), &user, &all).is_empty());

@@ -126,7 +126,9 @@ impl Stored {
 
     /// Whether this person may answer it: the app may have named somebody else.
     pub fn expects(&self, app: &App, user: &User) -> Result<bool, PageError> {
-        Ok(decide::is_expected(&self.request, &sub_for(app, &self.client, user)?))
+        let sub = subject::for_client(app, &self.client, &user.id);
+        let sub = sub.map_err(|error| PageError::internal(error.detail.unwrap_or_default()))?;
+        Ok(decide::is_expected(&self.request, &sub))
     }
 }
 
@@ -184,13 +186,11 @@ async fn decide_now(
         return Ok(decide::decide(request, client, None, None, app.now()));
     };
     let grant = grants::find(&mut app.store.read().await?, &user.id, &client.id).await?;
-    let sub = sub_for(app, client, user)?;
+    let sub = match subject::for_client(app, client, &user.id) {
+        Ok(sub) => sub,
+        Err(error) => return Ok(Decision::Refuse(error)),
+    };
     Ok(decide::decide(request, client, Some(Present { session, sub: &sub }), grant.as_ref(), app.now()))
-}
-
-/// By what `sub` the client knows this person.
-fn sub_for(app: &App, client: &Client, user: &User) -> Result<String, PageError> {
-    subject::for_client(app, client, &user.id).map_err(|error| PageError::internal(error.detail.unwrap_or_default()))
 }
 
 /// Anybody may send requests that wait, and each takes room in the database: so many from one address, and no more.

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 use tessera::config::CustomScope;
 use tessera::lifecycle;
-use tessera::model::client::{GrantType, ResponseType};
+use tessera::model::client::{GrantType, ResponseType, SubjectType};
 use tessera::model::user::Address;
 use tessera::model::{Actor, ClientMetadata, ScopeSet, User};
 use tessera::store::{access_tokens, users};
@@ -227,6 +227,22 @@ async fn a_claimed_subject_admits_nobody_else() {
     for browser in [&mut of_ada, &mut of_bob] {
         assert_eq!(browser.authorize(&client, &[("claims", &contradiction), none]).await.error(), "login_required");
     }
+}
+
+/// A client with pairwise subjects knows a person by its own: that is the one to name, and the one that comes.
+#[tokio::test]
+async fn a_claimed_subject_is_the_clients_own() {
+    let provider = provider().await;
+    let client = provider.client("app", |metadata| metadata.subject_type = SubjectType::Pairwise).await;
+    let user = ada(&provider).await;
+    let mut browser = provider.signed_in(&user).await;
+    let sub = claims(&tokens(&provider, &mut browser, &client, &[]).await.access_token)["sub"].as_str().unwrap().to_owned();
+    assert_ne!(sub, user.id);
+    let request = |sub: &str| json!({ "id_token": { "sub": { "value": sub } }, "userinfo": { "email": null } }).to_string();
+    let granted = tokens(&provider, &mut browser, &client, &[("claims", &request(&sub))]).await;
+    assert_eq!(userinfo(&provider, &granted).await, json!({ "sub": sub, "email": user.email }));
+    let response = browser.authorize(&client, &[("claims", &request(&user.id)), ("prompt", "none")]).await;
+    assert_eq!(response.error(), "login_required", "nobody learns another client's sub by trying");
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
-use super::client_document::{PATH, Scene, allow};
+use super::client_document::{PATH, Scene};
 use crate::harness::engines::TestDatabase;
 use crate::harness::provider::{ISSUER, Response, Tokens, VERIFIER, authorize_path, claims};
 
@@ -165,7 +165,7 @@ async fn an_agent_on_the_device_asks_each_time() {
     let (client, mut browser) = (scene.client(), scene.browser().await);
     for _ in 0..2 {
         let asked = browser.authorize(&client, &[("redirect_uri", CALLBACK)]).await;
-        assert!(allow(&mut browser, &asked).await.param("code").is_some());
+        assert!(browser.allow(&asked).await.param("code").is_some());
     }
     let silent = browser.authorize(&client, &[("redirect_uri", CALLBACK), ("prompt", "none")]).await;
     assert_eq!(silent.error(), "consent_required");

@@ -5,7 +5,7 @@ use serde_json::json;
 use tessera::lifecycle::client::{disable, enable};
 use tessera::model::Actor;
 
-use super::{PATH, Scene, allow};
+use super::{PATH, Scene};
 use crate::harness::elsewhere::Page;
 use crate::harness::provider::{REDIRECT_URI, Tokens};
 
@@ -35,7 +35,7 @@ async fn whoever_allowed_one_app_is_asked_about_another() {
     let (client, mut browser) = (scene.client(), scene.browser().await);
     scene.publish(json!({}));
     let asked = browser.authorize(&client, &[]).await;
-    allow(&mut browser, &asked).await;
+    browser.allow(&asked).await;
     for (change, asks) in [
         (json!({ "contacts": ["a@app.example"] }), false),
         (json!({ "client_name": "Your bank" }), true),
@@ -46,7 +46,7 @@ async fn whoever_allowed_one_app_is_asked_about_another() {
         let answer = browser.authorize(&client, &[]).await;
         assert_eq!(answer.param("code").is_none(), asks, "{change}");
         if asks {
-            allow(&mut browser, &answer).await;
+            browser.allow(&answer).await;
         }
     }
 }
@@ -57,7 +57,7 @@ async fn without_its_document_a_client_signs_nobody_in_and_what_people_have_goes
     let (client, mut browser) = (scene.client(), scene.browser().await);
     scene.publish(json!({}));
     let asked = browser.authorize(&client, &[]).await;
-    let code = allow(&mut browser, &asked).await.param("code").unwrap();
+    let code = browser.allow(&asked).await.param("code").unwrap();
     let tokens = Tokens::from(&scene.provider.redeem(&client, &code).await);
     scene.site.remove(PATH);
     scene.provider.advance(60);
@@ -93,12 +93,12 @@ async fn replicas_do_not_take_turns() {
     let mut elsewhere = other.signed_in(&scene.user).await;
     scene.site.put(PATH, Page::json(&scene.document(json!({}))).with("cache-control", "max-age=3600"));
     let asked = browser.authorize(&client, &[]).await;
-    allow(&mut browser, &asked).await;
+    browser.allow(&asked).await;
     // The other one comes later, when the document has changed.
     scene.provider.advance(10);
     scene.publish(json!({ "client_name": "Another name" }));
     let asked = elsewhere.authorize(&client, &[]).await;
-    allow(&mut elsewhere, &asked).await;
+    elsewhere.allow(&asked).await;
     scene.provider.advance(2);
     for _ in 0..3 {
         assert!(browser.authorize(&client, &[]).await.param("code").is_some(), "nobody is asked again");

@@ -5,7 +5,7 @@ use serde_json::json;
 use tessera::model::AuditKind;
 use tessera::model::client::{AuthMethod, ClientOrigin, GrantType};
 
-use super::{PATH, Scene, allow};
+use super::{PATH, Scene};
 use crate::harness::client_key::ClientKey;
 use crate::harness::elsewhere::Page;
 use crate::harness::engines::{TestDatabase, on_both_engines};
@@ -22,7 +22,7 @@ on_both_engines! {
         let asked = browser.authorize(&client, &[("scope", "openid email")]).await;
         let page = browser.get(asked.location()).await;
         assert!(page.body.contains("A stranger") && page.body.contains(&scene.site.address.to_string()), "{}", page.body);
-        let answer = allow(&mut browser, &asked).await;
+        let answer = browser.allow(&asked).await;
         assert_eq!(answer.param("iss").as_deref(), Some(ISSUER));
         let tokens = Tokens::from(&scene.provider.redeem(&client, &answer.param("code").unwrap()).await);
         assert_eq!((&claims(&tokens.access_token)["client_id"], tokens.scope.as_str()), (&json!(client.id), "openid email"));
@@ -58,7 +58,7 @@ async fn switching_it_off_ends_what_there_was() {
     scene.publish(json!({}));
     let (client, mut browser) = (scene.client(), scene.browser().await);
     let asked = browser.authorize(&client, &[]).await;
-    let code = allow(&mut browser, &asked).await.param("code").unwrap();
+    let code = browser.allow(&asked).await.param("code").unwrap();
     let tokens = Tokens::from(&scene.provider.redeem(&client, &code).await);
     let mut config = scene.provider.app.config.clone();
     config.registration.client_id_metadata_documents = false;
@@ -76,7 +76,7 @@ async fn a_client_with_a_key_must_use_it() {
     scene.publish(keyed(&key));
     let (client, mut browser) = (scene.client(), scene.browser().await);
     let asked = browser.authorize(&client, &[]).await;
-    let code = allow(&mut browser, &asked).await.param("code").unwrap();
+    let code = browser.allow(&asked).await.param("code").unwrap();
     assert_eq!(scene.provider.redeem(&client, &code).await.error(), "invalid_client", "a public client it is not");
     let redeem = async |key: &ClientKey| {
         let now = scene.provider.app.now().seconds();

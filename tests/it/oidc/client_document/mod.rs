@@ -12,7 +12,7 @@ use tessera::store::clients;
 
 use crate::harness::elsewhere::{Elsewhere, Page};
 use crate::harness::engines::TestDatabase;
-use crate::harness::provider::{Browser, Provider, REDIRECT_URI, Response, TestClient, new_email};
+use crate::harness::provider::{Browser, Provider, REDIRECT_URI, TestClient, new_email};
 
 pub const PATH: &str = "/client.json";
 
@@ -96,13 +96,4 @@ impl Scene {
             _ => panic!("{response:?}"),
         }
     }
-}
-
-/// Says yes on the consent page to which `asked` leads, and goes on to the answer.
-pub async fn allow(browser: &mut Browser, asked: &Response) -> Response {
-    assert!(asked.location().starts_with("/consent?"), "{asked:?}");
-    let request = browser.get(asked.location()).await.input("request");
-    let form = [("request", request.as_str()), ("decision", "allow")];
-    let answered = browser.fill_in(asked.location(), "/consent", &form).await;
-    browser.follow(answered).await
 }

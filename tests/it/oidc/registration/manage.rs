@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
 use tessera::lifecycle;
-use tessera::model::client::SubjectType;
-use tessera::model::{Actor, AuditKind, ClientMetadata, Json};
+use tessera::model::{Actor, AuditKind, Json};
 use tessera::store::grants;
 
 use super::*;
+use crate::harness::elsewhere::{Elsewhere, Page};
 use crate::harness::engines::on_both_engines;
 use crate::harness::provider::{Tokens, random};
 
@@ -181,29 +181,33 @@ async fn a_pairwise_client_keeps_its_host() {
 /// One that a document describes cannot be refused its new document, so what it had ends.
 #[tokio::test]
 async fn a_document_that_moves_its_pairwise_subjects_loses_what_it_had() {
-    let provider = open(TestDatabase::sqlite().await).await;
-    let document = |uri: &str| ClientMetadata {
-        redirect_uris: vec![uri.to_owned()],
-        subject_type: SubjectType::Pairwise,
-        token_endpoint_auth_method: AuthMethod::None,
-        ..ClientMetadata::default()
-    };
-    let (app, nobody) = (&provider.app, Actor::default());
-    let client = TestClient { id: "a-document".to_owned(), secret: None, method: AuthMethod::None };
-    assert!(lifecycle::client::put_document(app, &nobody, &client.id, &document(REDIRECT_URI), app.now()).await.unwrap());
+    let provider = configured(TestDatabase::sqlite().await, |config| {
+        config.registration.client_id_metadata_documents = true;
+        config.outbound.allow_networks = vec!["127.0.0.0/8".parse().unwrap()];
+    })
+    .await;
+    let elsewhere = Elsewhere::start().await;
+    let client = TestClient { id: elsewhere.url("/client"), secret: None, method: AuthMethod::None };
+    let more = json!({
+        "client_id": client.id, "subject_type": "pairwise", "grant_types": ["authorization_code", "refresh_token"],
+    });
+    elsewhere.put("/client", Page::json(&app(more)));
     let user = provider.user("ada@example.org").await;
-    let mut tx = app.store.begin().await.unwrap();
-    let scope = Json(document(REDIRECT_URI).scope);
-    grants::put(&mut tx, &user.id, &client.id, &scope, app.now()).await.unwrap();
-    tx.commit().await.unwrap();
     let mut browser = provider.signed_in(&user).await;
+    let asked = browser.authorize(&client, &[]).await;
+    assert!(asked.location().contains("/consent?"), "{asked:?}");
+    let mut metadata = stored(&provider, &client.id).await.unwrap().metadata.0;
+    let (app, nobody) = (&provider.app, Actor::default());
+    let mut tx = app.store.begin().await.unwrap();
+    grants::put(&mut tx, &user.id, &client.id, &Json(metadata.scope.clone()), app.now()).await.unwrap();
+    tx.commit().await.unwrap();
     let tokens = provider.tokens(&client, &mut browser, "openid").await;
     let tokens = Tokens::from(&provider.refresh(&client, tokens.refresh()).await);
     let code = browser.code(&client, &[]).await;
 
     provider.advance(1);
-    let elsewhere = document("https://victim.example/cb");
-    lifecycle::client::put_document(app, &nobody, &client.id, &elsewhere, app.now()).await.unwrap();
+    metadata.redirect_uris = vec!["https://victim.example/cb".to_owned()];
+    lifecycle::client::put_document(app, &nobody, &client.id, &metadata, app.now()).await.unwrap();
     assert_eq!(provider.redeem(&client, &code).await.error(), "invalid_grant");
     assert_eq!(provider.refresh(&client, tokens.refresh()).await.error(), "invalid_grant");
 }

@@ -79,7 +79,7 @@ on_both_engines! {
         let second = LogoutDelivery { attempts: 2, ..again };
         write(&db.store, async |tx| logout_deliveries::failed(tx, &second, at(40), AWKWARD).await.unwrap()).await;
         let failed = LogoutDelivery { next_attempt_at: at(40), last_error: Some(AWKWARD.to_owned()), ..second };
-        assert_eq!(due(&db.store, "app", 40).await, [failed.clone()]);
+        assert_eq!(due(&db.store, "app", 40).await, std::slice::from_ref(&failed));
         write(&db.store, async |tx| {
             assert!(logout_deliveries::give_up(tx, &failed, at(41), "enough").await.unwrap());
             assert!(!logout_deliveries::give_up(tx, &failed, at(42), "enough").await.unwrap());

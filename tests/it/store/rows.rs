@@ -144,7 +144,7 @@ on_both_engines! {
         let mut conn = db.store.read().await.unwrap();
         assert_eq!(access_tokens::find(&mut conn, "k").await.unwrap(), Some(token.clone()));
         assert_eq!(access_tokens::find(&mut conn, "j").await.unwrap(), None);
-        assert_eq!(access_tokens::of_code(&mut conn, b"c").await.unwrap(), [token.clone()]);
+        assert_eq!(access_tokens::of_code(&mut conn, b"c").await.unwrap(), std::slice::from_ref(&token));
         let mut live = access_tokens::live_of_app(&mut conn, "ada", "app", at(8)).await.unwrap();
         live.sort_by(|a, b| a.jti.cmp(&b.jti));
         assert_eq!(live, [token, alone]);

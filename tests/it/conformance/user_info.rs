@@ -44,6 +44,7 @@ pub async fn claims(suite: &Suite, how: Call, access_token: &str, sub: &str) -> 
 pub fn check(claims: &Map<String, Value>, sub: &str) {
     assert_eq!(claims.get("sub").and_then(Value::as_str), Some(sub), "OpenID Connect Core §5.3.2");
     check_types(claims);
+    assert!(!claims.contains_key("nonce"), "that belongs into an ID token");
     assert!(!claims.contains_key("_claim_names") && !claims.contains_key("_claim_sources"), "only normal claims are advertised");
 }
 

@@ -1,5 +1,6 @@
 //! What a client can register, and what then comes of it (OpenID Connect Registration 1.0).
 
+use josekit::jwk::Jwk;
 use serde_json::{Value, json};
 
 use crate::conformance::client::{check_registration_error, register};
@@ -143,18 +144,19 @@ pub async fn oidcc_registration_sector_bad(suite: &mut Suite) {
 }
 
 pub async fn oidcc_server_rotate_keys(suite: &mut Suite) {
-    let before = suite.metadata.clone();
     let first = sign_in_with(suite, json!({})).await;
     let kid = lifecycle::key::rotate(&suite.provider.app, &Actor::operator(), Algorithm::Rs256, false).await.unwrap();
-    let old = std::mem::take(&mut suite.keys);
-    suite.keys = fetch_keys(&suite.provider, &before).await;
-    let new = suite.keys.iter().find(|key| key.key_id() == Some(&kid)).expect("the new key is published");
-    assert!(old.iter().filter(|key| key.key_id() != Some(&kid)).all(|key| key.parameter("n") != new.parameter("n")));
-    for key in &old {
-        assert!(suite.keys.iter().any(|now| now.key_id() == key.key_id()), "the old ones are still there");
-    }
+    let now = fetch_keys(&suite.provider, &suite.metadata).await;
+    let before = std::mem::replace(&mut suite.keys, now);
+    let is_in = |keys: &[Jwk], key: &Jwk| keys.iter().any(|other| other.key_id() == key.key_id());
+    // The key that signs now was published before it does; the one after it is new.
+    let fresh: Vec<_> = suite.keys.iter().filter(|key| !is_in(&before, key)).collect();
+    let material = |key: &Jwk| (key.parameter("n").cloned(), key.parameter("x").cloned());
+    assert!(!fresh.is_empty() && fresh.iter().all(|key| before.iter().all(|old| material(old) != material(key))));
+    assert!(before.iter().all(|old| is_in(&suite.keys, old)), "what was signed before stays good");
     let second = sign_in_with(suite, json!({})).await;
     assert_eq!(second.id_token().header["kid"], kid.as_str());
+    assert_ne!(first.id_token().header["kid"], kid.as_str());
     verify_jws(suite, &first.id_token().token);
 }
 

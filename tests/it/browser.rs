@@ -6,7 +6,6 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::get;
 use fantoccini::{Client, Locator};
-use tessera::model::client::AuthMethod;
 use tessera::model::{ClientMetadata, ScopeSet};
 use tokio::net::TcpListener;
 
@@ -47,7 +46,6 @@ impl Scene {
             metadata.client_uri = Some("https://ledger.example/".to_owned());
             metadata.policy_uri = Some("https://ledger.example/privacy".to_owned());
             metadata.redirect_uris = vec![callback.clone()];
-            metadata.token_endpoint_auth_method = AuthMethod::None;
             metadata.skip_consent = false;
             metadata.scope = ScopeSet::from("openid profile email offline_access".to_owned());
         };

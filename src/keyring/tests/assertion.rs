@@ -135,6 +135,7 @@ fn only_sound_public_keys_are_registered() {
     let one = |jwk: Value| validate_jwks(&json!({ "keys": [jwk] }));
     let (rsa, ec) = (key_for("RS256").jwk, key_for("ES256").jwk);
     assert_eq!(validate_jwks(&json!({ "keys": [rsa, ec, { "kty": "future" }, with(&rsa, "use", json!("enc"))] })), Ok(()));
+    assert_eq!(one(with(&rsa, "use", json!("enc"))), Ok(()), "ID tokens can be encrypted to it");
     let short_modulus = |bytes: usize| encode_modulus(&[&[0x80][..], &vec![1; bytes - 1]].concat());
     let one_bit_less = encode_modulus(&[&[0x7f][..], &[0xff; 255]].concat());
     let refused = [
@@ -144,7 +145,6 @@ fn only_sound_public_keys_are_registered() {
         ("too many", json!({ "keys": vec![ec.clone(); 21] })),
         ("not an object", json!({ "keys": ["x"] })),
         ("nothing usable", json!({ "keys": [{ "kty": "future" }] })),
-        ("only for encryption", json!({ "keys": [with(&rsa, "use", json!("enc"))] })),
         ("equal kids", json!({ "keys": [with(&ec, "kid", json!("a")), with(&rsa, "kid", json!("a"))] })),
     ];
     for (what, jwks) in refused {

@@ -188,8 +188,9 @@ async fn send(app: &App, client: &Client, uri: &str, delivery: &LogoutDelivery) 
         Ok(token) => token,
         Err(error) => return Outcome::Failed(error.detail.unwrap_or_else(|| error.description.into_owned())),
     };
+    // The status says all: what an app answers beside it may be as long as it likes.
     let status = match app.outbound.post_form(uri, &[("logout_token", &token)]).await {
-        Ok(answer) => answer.status,
+        Ok(status) => status,
         Err(error) => return Outcome::Failed(error.to_string()),
     };
     match status {

@@ -9,16 +9,6 @@ CREATE TABLE session_clients (
 );
 CREATE INDEX session_clients_client ON session_clients (client_id);
 
--- What is known of sessions from before: every client had the same `sub` of a person.
-INSERT INTO session_clients (session_id, client_id, sub, created_at)
-    SELECT session_id, client_id, user_id, MIN(created_at) FROM (
-        SELECT session_id, client_id, user_id, created_at FROM token_families
-        UNION ALL
-        SELECT session_id, client_id, user_id, created_at FROM authorization_codes WHERE redeemed_at IS NOT NULL
-    ) AS earlier
-    WHERE session_id IN (SELECT id FROM sessions)
-    GROUP BY session_id, client_id, user_id;
-
 -- Logout tokens that are to be sent. No key to sessions or users: a client hears of an account that is deleted.
 CREATE TABLE logout_deliveries (
     session_id      TEXT NOT NULL,

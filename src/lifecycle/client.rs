@@ -109,16 +109,28 @@ pub async fn enable(app: &App, actor: &Actor, id: &str) -> Result<bool, StoreErr
     Ok(true)
 }
 
-/// Deletes the client with its grants and refresh tokens; its access tokens are refused.
+/// Deletes the client with its grants and refresh tokens; its access tokens are refused. It is disabled first, by itself: whatever comes
+/// of the deletion, which takes much with it and may meet a redemption, it has no tokens from then on.
 pub async fn delete(app: &App, actor: &Actor, id: &str) -> Result<bool, StoreError> {
-    let now = app.now();
+    if !disable(app, actor, id).await? {
+        return Ok(false);
+    }
+    let deleted = match delete_row(app, actor, id).await {
+        // PostgreSQL has ended one of two that waited for each other. The other one is through.
+        Err(error) if error.is_deadlock() => delete_row(app, actor, id).await?,
+        deleted => deleted?,
+    };
+    app.clients.forget(id);
+    Ok(deleted)
+}
+
+async fn delete_row(app: &App, actor: &Actor, id: &str) -> Result<bool, StoreError> {
     let mut tx = app.store.begin().await?;
     if !clients::delete(&mut tx, id).await? {
         return Ok(false);
     }
-    record(&mut tx, actor, AuditKind::ClientDeleted, format!("client:{id}"), Map::new(), now).await?;
-    commit_with_cut_off(app, tx, id).await?;
-    app.clients.forget(id);
+    record(&mut tx, actor, AuditKind::ClientDeleted, format!("client:{id}"), Map::new(), app.now()).await?;
+    tx.commit().await?;
     Ok(true)
 }
 

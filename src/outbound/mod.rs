@@ -116,27 +116,35 @@ impl Outbound {
     pub async fn get(&self, url: &str, accept: &'static str) -> Result<Fetched, FetchError> {
         let target = Target::parse(url)?;
         let request = Request::builder().method(Method::GET).header(ACCEPT, accept).body(Full::new(Bytes::new()));
-        self.fetch(&target, request.map_err(|_| FetchError::Unsendable)?).await
+        let request = request.map_err(|_| FetchError::Unsendable)?;
+        self.in_time(self.exchange(&target, request, async |response| self.read(response).await)).await
     }
 
-    /// `POST url` with a form.
+    /// `POST url` with a form. Gives the status of the answer, whose body is not read.
     ///
     /// # Errors
     /// As `get`.
-    pub async fn post_form(&self, url: &str, fields: &[(&str, &str)]) -> Result<Fetched, FetchError> {
+    pub async fn post_form(&self, url: &str, fields: &[(&str, &str)]) -> Result<u16, FetchError> {
         let target = Target::parse(url)?;
         let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
         let request = Request::builder().method(Method::POST).header(CONTENT_TYPE, "application/x-www-form-urlencoded");
-        self.fetch(&target, request.body(Full::new(form.into())).map_err(|_| FetchError::Unsendable)?).await
+        let request = request.body(Full::new(form.into())).map_err(|_| FetchError::Unsendable)?;
+        self.in_time(self.exchange(&target, request, async |response| Ok(response.status().as_u16()))).await
     }
 
     /// All that follows shares one time limit, also what waits for its turn and what is looked up.
-    async fn fetch(&self, target: &Target, request: Request<Full<Bytes>>) -> Result<Fetched, FetchError> {
+    async fn in_time<T>(&self, exchange: impl Future<Output = Result<T, FetchError>>) -> Result<T, FetchError> {
         let _one_of_many = self.fetches.try_acquire().map_err(|_| FetchError::Busy)?;
-        timeout(self.timeout, self.fetch_unhurried(target, request)).await.unwrap_or(Err(FetchError::TimedOut))
+        timeout(self.timeout, exchange).await.unwrap_or(Err(FetchError::TimedOut))
     }
 
-    async fn fetch_unhurried(&self, target: &Target, mut request: Request<Full<Bytes>>) -> Result<Fetched, FetchError> {
+    /// Sends the request, and gives what `read` makes of the answer while the connection is open.
+    async fn exchange<T>(
+        &self,
+        target: &Target,
+        mut request: Request<Full<Bytes>>,
+        read: impl AsyncFnOnce(Response<Incoming>) -> Result<T, FetchError>,
+    ) -> Result<T, FetchError> {
         // A connection of all is taken last: whoever waits for a slow host must not hold one.
         let _of_host = self.per_host.take(&target.host.to_string()).await;
         let addresses = self.addresses(target).await?;
@@ -150,7 +158,7 @@ impl Outbound {
         headers.insert(USER_AGENT, USER_AGENT_VALUE);
         headers.insert(ACCEPT_ENCODING, IDENTITY);
         let response = connection.send(request).await?;
-        self.read(response).await
+        read(response).await
     }
 
     /// The addresses of the target, each of which may be reached. One that may not be condemns all: a name that leads inside as well as

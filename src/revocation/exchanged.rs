@@ -1,38 +1,38 @@
 //! Access tokens that were had for others (RFC 8693) fall with them. Whoever exchanges and whoever revokes are put in turn by the log's
 //! counter: either the revocation sees the new token, or the exchange sees the revocation.
 
-use std::collections::HashSet;
-
 use super::denylist::{Effect, TokenFacts, Verdict};
-use super::entries::{MARGIN, token};
+use super::entries::MARGIN;
 use crate::clock::Timestamp;
-use crate::model::{Revocation, RevocationKind};
 use crate::store::revocations::{self, Appended};
 use crate::store::{Conn, StoreError, Tx, exchanged_tokens};
 
+/// What was appended besides.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Cascade {
+    /// How many entries, each for a token.
+    pub tokens: u64,
+    /// The number of the last one.
+    pub last: i64,
+}
+
 /// Appends an entry for each token that was had for one that `appended` refuses, for each that was had for such a one, and so on. After
-/// the append, which made this transaction the only writer of the log.
-pub(super) async fn append_too(tx: &mut Tx, mut appended: Appended, now: Timestamp) -> Result<Appended, StoreError> {
+/// the append, which made this transaction the only writer of the log. They may be very many, so the database does it by itself.
+pub(super) async fn append_too(tx: &mut Tx, appended: &Appended, now: Timestamp) -> Result<Cascade, StoreError> {
     // Within their leeway verifiers accept what has expired.
     let expired = now.minus(MARGIN);
+    let mut cascade = Cascade::default();
     if appended.entries.is_empty() || !exchanged_tokens::any(tx, expired).await? {
-        return Ok(appended);
+        return Ok(cascade);
     }
-    let is_token = |entry: &&Revocation| entry.kind == RevocationKind::Token;
-    let mut refused: HashSet<String> = appended.entries.iter().filter(is_token).map(|entry| entry.id.clone()).collect();
-    let mut sources: Vec<(RevocationKind, String)> =
-        appended.entries.iter().map(|entry| (entry.kind, entry.id.clone())).collect();
-    let mut more = Vec::new();
-    while let Some((kind, id)) = sources.pop() {
-        for exchanged in exchanged_tokens::had_for(tx, kind, &id, expired).await? {
-            if refused.insert(exchanged.jti.clone()) {
-                more.push(token(&exchanged.jti, exchanged.expires_at, Some(exchanged.audience.0)));
-                sources.push((RevocationKind::Token, exchanged.jti));
-            }
+    let margin = (Timestamp(0) + MARGIN).0;
+    for entry in &appended.entries {
+        if let Some((count, last)) = exchanged_tokens::append_had_for(tx, entry.kind, &entry.id, expired, margin, now).await? {
+            cascade.tokens += count.unsigned_abs();
+            cascade.last = last;
         }
     }
-    appended.entries.extend(revocations::append(tx, more, now).await?.entries);
-    Ok(appended)
+    Ok(cascade)
 }
 
 /// Whether a token is refused, by the log itself. Until `tx` ends nobody else writes the log, so what is stored in it is there for

@@ -11,7 +11,7 @@ use tokio::time::{MissedTickBehavior, timeout};
 use tracing::Instrument;
 
 use super::denylist::{Denylist, DenylistError, TokenFacts, Verdict};
-use super::exchanged;
+use super::exchanged::{self, Cascade};
 use super::in_process::InProcess;
 use super::in_redis::InRedis;
 use super::nudge::Caller;
@@ -105,8 +105,7 @@ impl Revocations {
     }
 
     /// Appends `entries` to the log in the transaction of the change that they report, with those of the tokens that were exchanged for
-    /// what they refuse; commits it, and makes the denylist refuse. When
-    /// this returns the tokens are refused. If the caller is dropped meanwhile (its client hung up), a commit that was begun is
+    /// what they refuse; commits it, and makes the denylist refuse. When this returns the tokens are refused. If the caller is dropped meanwhile (its client hung up), a commit that was begun is
     /// finished all the same. That Redis fails is no failure: SQL answers until it is repaired.
     ///
     /// # Errors
@@ -114,15 +113,16 @@ impl Revocations {
     pub async fn commit(&self, mut tx: Tx, entries: Vec<Revocation>) -> Result<(), StoreError> {
         let now = self.0.clock.now();
         let appended = revocations::append(&mut tx, entries, now).await?;
-        let appended = exchanged::append_too(&mut tx, appended, now).await?;
+        let cascade = exchanged::append_too(&mut tx, &appended, now).await?;
         let this = self.clone();
         let finish = async move {
             tx.commit().await?;
             for (kind, count) in RevocationKind::ALL.iter().zip(&this.0.written) {
-                let written = appended.entries.iter().filter(|entry| entry.kind == *kind).count();
-                count.fetch_add(written as u64, Ordering::Relaxed);
+                let written = appended.entries.iter().filter(|entry| entry.kind == *kind).count() as u64;
+                let besides = if *kind == RevocationKind::Token { cascade.tokens } else { 0 };
+                count.fetch_add(written + besides, Ordering::Relaxed);
             }
-            this.0.committed(&appended).await;
+            this.0.committed(&appended, cascade).await;
             Ok(())
         };
         match tokio::spawn(finish.in_current_span()).await {
@@ -259,9 +259,9 @@ impl Revocations {
 
 impl Inner {
     /// Entries of this process are in the log: from here on only a denylist that has them is believed.
-    async fn committed(&self, Appended { after, entries }: &Appended) {
+    async fn committed(&self, Appended { after, entries }: &Appended, cascade: Cascade) {
         let Some(last) = entries.last() else { return };
-        self.known_seq.fetch_max(last.seq, Ordering::SeqCst);
+        self.known_seq.fetch_max(cascade.last.max(last.seq), Ordering::SeqCst);
         self.grew.notify_one();
         self.tell_of_sessions(entries);
         if self.denylist_failed.load(Ordering::Relaxed) {
@@ -277,8 +277,25 @@ impl Inner {
             Ok(complete_to) if complete_to >= last.seq => {}
             // Someone else's entry before ours is not there yet. Until it is, SQL answers.
             Ok(_) => self.behind.notify_one(),
-            Err(error) => self.denylist_fails(&error),
+            Err(error) => return self.denylist_fails(&error),
         }
+        if cascade.tokens > 0 {
+            self.apply_cascade(last.seq, cascade.last).await;
+        }
+    }
+
+    /// What was appended besides may be very much: it is applied as the follower would. What fails here is left to that one, and SQL
+    /// answers until then.
+    async fn apply_cascade(&self, after: i64, last: i64) {
+        let apply = async { self.catch_up(&mut self.store.read().await?, Ok(after), last, self.clock.now(), false).await };
+        match apply.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => self.denylist_fails(&error),
+            Err(error) => {
+                tracing::warn!(%error, "revocations that were just committed could not be read, and will be tried again")
+            }
+        }
+        self.behind.notify_one();
     }
 
     fn tell_of_sessions(&self, entries: &[Revocation]) {

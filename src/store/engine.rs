@@ -34,6 +34,11 @@ impl StoreError {
     pub fn is_unique_violation(&self) -> bool {
         matches!(self, Self::Sql(sqlx::Error::Database(error)) if error.is_unique_violation())
     }
+
+    /// Whether PostgreSQL ended this transaction because it and another one waited for each other (`deadlock_detected`).
+    pub fn is_deadlock(&self) -> bool {
+        matches!(self, Self::Sql(sqlx::Error::Database(error)) if error.code().as_deref() == Some("40P01"))
+    }
 }
 
 /// The database.

@@ -1,7 +1,7 @@
 //! Access tokens that were exchanged for others, and by what those can be refused.
 
-use super::engine::{execute, fetch_all, fetch_optional};
-use super::{Conn, StoreError, Tx};
+use super::engine::{execute, fetch_optional};
+use super::{Conn, StoreError, Tx, revocations};
 use crate::clock::Timestamp;
 use crate::model::{ExchangedToken, RevocationKind};
 
@@ -11,22 +11,74 @@ macro_rules! columns {
     };
 }
 
+// Those that were had for what $1 names, for these again, and so on, but for those that the log refuses already: $3 is how long an entry
+// outlives its token.
 macro_rules! had_for {
+    ($column:literal, $then:literal) => {
+        concat!(
+            "WITH RECURSIVE had (jti) AS (
+                SELECT jti FROM exchanged_tokens WHERE ",
+            $column,
+            " = $1 AND expires_at > $2
+                UNION
+                SELECT later.jti FROM had JOIN exchanged_tokens later ON later.source_jti = had.jti WHERE later.expires_at > $2
+            ), entry (jti, audience, expires_at) AS (
+                SELECT token.jti, MIN(token.audience), MIN(token.expires_at) + $3
+                FROM had JOIN exchanged_tokens token ON token.jti = had.jti
+                WHERE NOT EXISTS (SELECT 1 FROM revocations log
+                    WHERE log.kind = 'token' AND log.id = token.jti AND log.expires_at >= token.expires_at + $3)
+                GROUP BY token.jti
+            ) ",
+            $then
+        )
+    };
+}
+
+macro_rules! count {
     ($column:literal) => {
-        concat!("SELECT ", columns!(), " FROM exchanged_tokens WHERE ", $column, " = $1 AND expires_at > $2 ORDER BY jti")
+        had_for!($column, "SELECT COUNT(*) FROM entry")
+    };
+}
+
+macro_rules! append {
+    ($column:literal) => {
+        had_for!(
+            $column,
+            "INSERT INTO revocations (seq, kind, id, not_before, expires_at, audience)
+            SELECT $4 + ROW_NUMBER() OVER (ORDER BY jti), 'token', jti, CAST(NULL AS BIGINT), expires_at, audience FROM entry"
+        )
     };
 }
 
 const INSERT: &str = concat!("INSERT INTO exchanged_tokens (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8)");
 const ANY: &str = "SELECT jti FROM exchanged_tokens WHERE expires_at > $1 LIMIT 1";
-const OF_TOKEN: &str = had_for!("source_jti");
-const OF_SESSION: &str = had_for!("source_sid");
-const OF_USER: &str = had_for!("source_sub");
-const OF_CLIENT: &str = had_for!("source_client_id");
-const OF_KEY: &str = had_for!("source_kid");
+const COUNT_OF_TOKEN: &str = count!("source_jti");
+const COUNT_OF_SESSION: &str = count!("source_sid");
+const COUNT_OF_USER: &str = count!("source_sub");
+const COUNT_OF_CLIENT: &str = count!("source_client_id");
+const COUNT_OF_KEY: &str = count!("source_kid");
+const APPEND_OF_TOKEN: &str = append!("source_jti");
+const APPEND_OF_SESSION: &str = append!("source_sid");
+const APPEND_OF_USER: &str = append!("source_sub");
+const APPEND_OF_CLIENT: &str = append!("source_client_id");
+const APPEND_OF_KEY: &str = append!("source_kid");
 const PURGE: &str = "DELETE FROM exchanged_tokens WHERE expires_at < $1";
 
-pub(super) const STATEMENTS: &[&str] = &[INSERT, ANY, OF_TOKEN, OF_SESSION, OF_USER, OF_CLIENT, OF_KEY, PURGE];
+pub(super) const STATEMENTS: &[&str] = &[
+    INSERT,
+    ANY,
+    COUNT_OF_TOKEN,
+    COUNT_OF_SESSION,
+    COUNT_OF_USER,
+    COUNT_OF_CLIENT,
+    COUNT_OF_KEY,
+    APPEND_OF_TOKEN,
+    APPEND_OF_SESSION,
+    APPEND_OF_USER,
+    APPEND_OF_CLIENT,
+    APPEND_OF_KEY,
+    PURGE,
+];
 
 /// Stores what a token was exchanged for.
 pub async fn insert(tx: &mut Tx, token: &ExchangedToken) -> Result<(), StoreError> {
@@ -51,16 +103,29 @@ pub async fn any(conn: &mut Conn, now: Timestamp) -> Result<bool, StoreError> {
     Ok(row.is_some())
 }
 
-/// The exchanged tokens that expire after `now` and were had for a token that a revocation of this kind and id refuses.
-pub async fn had_for(conn: &mut Conn, kind: RevocationKind, id: &str, now: Timestamp) -> Result<Vec<ExchangedToken>, StoreError> {
-    let statement = match kind {
-        RevocationKind::Token => OF_TOKEN,
-        RevocationKind::Session => OF_SESSION,
-        RevocationKind::User => OF_USER,
-        RevocationKind::Client => OF_CLIENT,
-        RevocationKind::Key => OF_KEY,
+/// Appends to the log an entry for each exchanged token that expires after `expired` and was had for one that a revocation of this kind and
+/// id refuses, or for one of those, and so on, unless there is one. Each entry lasts `margin` microseconds longer than its token. Says how many
+/// they are, and the number of the last one. In a transaction that has appended before, so that nobody exchanges meanwhile.
+pub async fn append_had_for(
+    tx: &mut Tx,
+    kind: RevocationKind,
+    id: &str,
+    expired: Timestamp,
+    margin: i64,
+    now: Timestamp,
+) -> Result<Option<(i64, i64)>, StoreError> {
+    let (count, append) = match kind {
+        RevocationKind::Token => (COUNT_OF_TOKEN, APPEND_OF_TOKEN),
+        RevocationKind::Session => (COUNT_OF_SESSION, APPEND_OF_SESSION),
+        RevocationKind::User => (COUNT_OF_USER, APPEND_OF_USER),
+        RevocationKind::Client => (COUNT_OF_CLIENT, APPEND_OF_CLIENT),
+        RevocationKind::Key => (COUNT_OF_KEY, APPEND_OF_KEY),
     };
-    fetch_all!(conn, statement, id, now)
+    let row: Option<(i64,)> = fetch_optional!(tx, count, id, expired, margin)?;
+    let Some((count,)) = row.filter(|(count,)| *count > 0) else { return Ok(None) };
+    let (_, last) = revocations::take_numbers(tx, count, now).await?;
+    execute!(tx, append, id, expired, margin, last - count)?;
+    Ok(Some((count, last)))
 }
 
 /// Forgets tokens that expired before `before`.

@@ -24,6 +24,8 @@ macro_rules! migrations {
                 (8, "registration_tokens", include_str!(concat!("../../migrations/", $folder, "/0008_registration_tokens.sql"))),
                 (9, "pushed_requests", include_str!(concat!("../../migrations/", $folder, "/0009_pushed_requests.sql"))),
                 (10, "responses", include_str!(concat!("../../migrations/", $folder, "/0010_responses.sql"))),
+                (11, "client_indexes", include_str!(concat!("../../migrations/", $folder, "/0011_client_indexes.sql"))),
+                (12, "session_clients", include_str!(concat!("../../migrations/", $folder, "/0012_session_clients.sql"))),
             ])
         })
     };

@@ -61,13 +61,19 @@ pub async fn append(tx: &mut Tx, mut entries: Vec<Revocation>, now: Timestamp) -
         return Ok(Appended { after: 0, entries });
     }
     let count = i64::try_from(entries.len()).unwrap_or(i64::MAX);
-    let row: Option<(i64, i64)> = fetch_optional!(tx, TAKE_NUMBERS, count, now)?;
-    let (after, last) = row.ok_or(StoreError::Sql(sqlx::Error::RowNotFound))?;
+    let (after, last) = take_numbers(tx, count, now).await?;
     for (seq, entry) in (last - count + 1..).zip(&mut entries) {
         entry.seq = seq;
         execute!(tx, INSERT, seq, entry.kind, &entry.id, entry.not_before, entry.expires_at, &entry.audience)?;
     }
     Ok(Appended { after, entries })
+}
+
+/// Takes numbers for `count` entries: the last ones up to the second number given. The first one is that of the entry before them, which may
+/// be much less.
+pub(super) async fn take_numbers(tx: &mut Tx, count: i64, now: Timestamp) -> Result<(i64, i64), StoreError> {
+    let row: Option<(i64, i64)> = fetch_optional!(tx, TAKE_NUMBERS, count, now)?;
+    row.ok_or(StoreError::Sql(sqlx::Error::RowNotFound))
 }
 
 /// Waits until other writers of the log are done, and keeps them waiting until the transaction ends.

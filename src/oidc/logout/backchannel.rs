@@ -12,6 +12,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::{Id, JoinSet};
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::resting::Resting;
 use super::token::logout_token;
 use crate::app::App;
 use crate::lifecycle;
@@ -55,16 +56,20 @@ enum Outcome {
 pub async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
     let slots = Arc::new(Semaphore::new(AT_ONCE));
     // One worker for each client, so that none waits for another.
-    let mut workers: JoinSet<()> = JoinSet::new();
+    let mut workers: JoinSet<Result<bool, StoreError>> = JoinSet::new();
     let mut busy: HashMap<Id, String> = HashMap::new();
+    let mut resting = Resting::default();
     let mut ticks = interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            _ = ticks.tick() => {}
+            _ = ticks.tick() => resting.look(),
             () = app.revocations.session_ended() => {}
             Some(ended) = workers.join_next_with_id() => {
-                busy.remove(&ended.map_or_else(|error| error.id(), |(id, ())| id));
+                let (id, result) = ended.unwrap_or_else(|error| (error.id(), Ok(false)));
+                if let Some(client_id) = busy.remove(&id) {
+                    rise_or_rest(&mut resting, &client_id, result);
+                }
             }
             _ = stop.wait_for(|stop| *stop) => return,
         }
@@ -76,9 +81,9 @@ pub async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
             }
         };
         for client_id in due {
-            if busy.values().all(|other| *other != client_id) {
+            if !resting.rests(&client_id) && busy.values().all(|other| *other != client_id) {
                 let (app, slots, id) = (Arc::clone(&app), Arc::clone(&slots), client_id.clone());
-                let worker = workers.spawn(async move { deliver_or_warn(&app, &id, &slots).await });
+                let worker = workers.spawn(async move { deliver_to(&app, &id, &slots).await });
                 busy.insert(worker.id(), client_id);
             }
         }
@@ -92,7 +97,7 @@ pub async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
 pub async fn deliver_due(app: &App) -> Result<(), StoreError> {
     let slots = Semaphore::new(AT_ONCE);
     let due = clients_due(app).await?;
-    join_all(due.iter().map(|client_id| deliver_to(app, client_id, &slots))).await.into_iter().collect()
+    join_all(due.iter().map(|client_id| deliver_to(app, client_id, &slots))).await.into_iter().try_for_each(|told| told.map(drop))
 }
 
 async fn clients_due(app: &App) -> Result<Vec<String>, StoreError> {
@@ -104,28 +109,45 @@ async fn clients_due(app: &App) -> Result<Vec<String>, StoreError> {
     logout_deliveries::clients_due(&mut conn, app.now()).await
 }
 
-async fn deliver_or_warn(app: &App, client_id: &str, slots: &Semaphore) {
-    if let Err(error) = deliver_to(app, client_id, slots).await {
-        tracing::warn!(client_id, %error, "telling an app of ended sessions was broken off, and will be tried again");
+/// What ended without being done is still due. Beginning again at once would be a loop without a pause.
+fn rise_or_rest(resting: &mut Resting, client_id: &str, result: Result<bool, StoreError>) {
+    if let Ok(true) = result {
+        resting.rise(client_id);
+        return;
+    }
+    let is_first = resting.rest(client_id);
+    match result.err() {
+        Some(error) if is_first => {
+            tracing::warn!(client_id, %error, "telling an app of ended sessions was broken off, and will be tried again");
+        }
+        Some(error) => tracing::debug!(client_id, %error, "telling an app of ended sessions was broken off again"),
+        None if is_first => {
+            tracing::warn!(client_id, "an app cannot be told of ended sessions at present; it will be tried again")
+        }
+        None => tracing::debug!(client_id, "an app still cannot be told of ended sessions"),
     }
 }
 
-/// Sends what is due to one client, until nothing is, or others are at it.
-async fn deliver_to(app: &App, client_id: &str, slots: &Semaphore) -> Result<(), StoreError> {
+/// Sends what is due to one client, until nothing is, or others are at it. `false` if nothing can be sent at present.
+async fn deliver_to(app: &App, client_id: &str, slots: &Semaphore) -> Result<bool, StoreError> {
     loop {
         // Not from the cache: its address may just have been corrected.
         let mut conn = app.store.read().await?;
-        let Some(client) = clients::find(&mut conn, client_id).await? else { return Ok(()) };
+        let Some(client) = clients::find(&mut conn, client_id).await? else { return Ok(true) };
         let due = logout_deliveries::due_of_client(&mut conn, client_id, app.now(), PORTION).await?;
         drop(conn);
         let Some(uri) = &client.metadata.backchannel_logout_uri else {
             let mut tx = app.store.begin().await?;
             logout_deliveries::drop_of_client(&mut tx, client_id).await?;
-            return tx.commit().await;
+            tx.commit().await?;
+            return Ok(true);
         };
+        if due.is_empty() {
+            return Ok(true);
+        }
         // A token under a key that was revoked meanwhile would be refused for good.
-        if due.is_empty() || !app.confirm_keys().await {
-            return Ok(());
+        if !app.confirm_keys().await {
+            return Ok(false);
         }
         let sent = AtomicBool::new(false);
         let each = stream::iter(due).map(Ok::<_, StoreError>).try_for_each_concurrent(AT_ONCE_TO_ONE, |mut delivery| {
@@ -143,7 +165,7 @@ async fn deliver_to(app: &App, client_id: &str, slots: &Semaphore) -> Result<(),
         });
         each.await?;
         if !sent.into_inner() {
-            return Ok(());
+            return Ok(true);
         }
     }
 }
@@ -166,8 +188,9 @@ async fn send(app: &App, client: &Client, uri: &str, delivery: &LogoutDelivery) 
         Ok(token) => token,
         Err(error) => return Outcome::Failed(error.detail.unwrap_or_else(|| error.description.into_owned())),
     };
+    // The status says all: what an app answers beside it may be as long as it likes.
     let status = match app.outbound.post_form(uri, &[("logout_token", &token)]).await {
-        Ok(answer) => answer.status,
+        Ok(status) => status,
         Err(error) => return Outcome::Failed(error.to_string()),
     };
     match status {

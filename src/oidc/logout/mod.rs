@@ -3,6 +3,7 @@
 
 pub mod backchannel;
 mod frontchannel;
+mod resting;
 mod token;
 
 use std::sync::Arc;

@@ -43,6 +43,21 @@ async fn an_error_status_is_an_answer() {
     }
 }
 
+/// What an app says beside the status of its answer makes no failure of it.
+#[tokio::test]
+async fn of_the_answer_to_a_form_the_status_alone_counts() {
+    let answers = [
+        Act::Say(answer("", &"x".repeat(1_001))),
+        Act::Say(answer("Content-Encoding: gzip\r\n", "x")),
+        Act::SayAndHang(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n".to_vec()),
+        Act::Say(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort".to_vec()),
+    ];
+    for (at, act) in answers.into_iter().enumerate() {
+        let server = Server::start(act).await;
+        assert_eq!(client().post_form(&server.url("app.example"), &[("a", "b")]).await.unwrap(), 200, "{at}");
+    }
+}
+
 #[tokio::test]
 async fn a_body_is_read_to_the_limit_and_not_a_byte_further() {
     let head = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n".to_vec();

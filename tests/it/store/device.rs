@@ -1,8 +1,9 @@
 //! Devices that ask for access, and tokens that were exchanged: what is written is what is read, and what may happen once happens once.
 
 use futures_util::future::join_all;
+use tessera::clock::Timestamp;
 use tessera::model::{DeviceAuthorization, DeviceDecision, ExchangedToken, RevocationKind};
-use tessera::store::{Store, device_authorizations, exchanged_tokens};
+use tessera::store::{Store, device_authorizations, exchanged_tokens, revocations};
 
 use super::sample::{AWKWARD, app_and_ada, at, scope, texts, write};
 use crate::harness::engines::{TestDatabase, on_both_engines};
@@ -112,7 +113,6 @@ on_both_engines! {
             }
         })
         .await;
-        let mut conn = db.store.read().await.unwrap();
         let kinds = [
             (RevocationKind::Token, "jti", true),
             (RevocationKind::Session, "sid", false),
@@ -122,10 +122,22 @@ on_both_engines! {
         ];
         for (kind, name, both) in kinds {
             let id = format!("{name} one");
-            let expected = if both { vec![first.clone(), bare.clone()] } else { vec![first.clone()] };
-            assert_eq!(exchanged_tokens::had_for(&mut conn, kind, &id, at(59)).await.unwrap(), expected, "{kind:?}");
-            assert!(exchanged_tokens::had_for(&mut conn, kind, &id, at(60)).await.unwrap().is_empty(), "{kind:?}");
+            // Not committed: the next kind finds the log empty again.
+            let mut tx = db.store.begin().await.unwrap();
+            let mut append = async |expired| exchanged_tokens::append_had_for(&mut tx, kind, &id, expired, 7, at(0)).await.unwrap();
+            assert_eq!(append(at(60)).await, None, "{kind:?}: expired");
+            let (count, last) = append(at(59)).await.unwrap();
+            assert_eq!(append(at(59)).await, None, "{kind:?}: the log has them");
+            let entries = revocations::since(&mut tx, 0, at(0), 10).await.unwrap();
+            let expected: &[&str] = if both { &["a", "b"] } else { &["a"] };
+            assert_eq!((count, last), (entries.len() as i64, entries.last().unwrap().seq), "{kind:?}");
+            assert_eq!(entries.iter().map(|entry| entry.id.as_str()).collect::<Vec<_>>(), expected, "{kind:?}");
+            for entry in entries {
+                assert_eq!((entry.kind, entry.not_before, entry.audience.as_ref()), (RevocationKind::Token, None, Some(&first.audience)));
+                assert_eq!(entry.expires_at, Timestamp(at(60).0 + 7));
+            }
         }
+        let mut conn = db.store.read().await.unwrap();
         assert!(exchanged_tokens::any(&mut conn, at(59)).await.unwrap() && !exchanged_tokens::any(&mut conn, at(60)).await.unwrap());
         drop(conn);
         write(&db.store, async |tx| {

@@ -5,8 +5,9 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use tessera::lifecycle;
 use tessera::model::client::TokenExchange;
-use tessera::model::{Actor, Algorithm, AuditKind};
-use tessera::store::revocations;
+use tessera::model::{Actor, Algorithm, AuditKind, ExchangedToken, Json, RevocationKind};
+use tessera::revocation::{TokenFacts, Verdict};
+use tessera::store::{exchanged_tokens, revocations};
 
 use super::{ACCESS_TOKEN, BACKEND, LEDGER, Scene, exchange, introspected};
 use crate::harness::engines::on_both_engines;
@@ -70,6 +71,44 @@ on_both_engines! {
                 assert_eq!((audience(&second), audience(&third)), (vec![BACKEND.to_owned()], vec![LEDGER.to_owned()]), "only they need hear");
             }
         }
+    }
+
+    /// However many they are: they are refused at once, and by the denylist itself.
+    async fn very_many_fall_at_once(db: TestDatabase) {
+        let scene = Scene::new(db, &[TokenExchange::Delegation]).await;
+        let app = &scene.provider.app;
+        let now = scene.provider.clock.now();
+        let row = |jti: String, source: String| ExchangedToken {
+            jti,
+            audience: Json(vec![BACKEND.to_owned()]),
+            expires_at: now + Duration::from_secs(600),
+            source_jti: source,
+            source_sid: None,
+            source_sub: None,
+            source_client_id: "api".to_owned(),
+            source_kid: "kid".to_owned(),
+        };
+        let mut tx = app.store.begin().await.unwrap();
+        for at in 0..1_201 {
+            // Each for the one before, and now and then a second one for the same.
+            exchanged_tokens::insert(&mut tx, &row(format!("token {}", at + 1), format!("token {at}"))).await.unwrap();
+            if at % 100 == 0 {
+                exchanged_tokens::insert(&mut tx, &row(format!("side {at}"), format!("token {at}"))).await.unwrap();
+            }
+        }
+        tx.commit().await.unwrap();
+        let before = app.revocations.counters();
+        let tx = app.store.begin().await.unwrap();
+        let first = tessera::revocation::token("token 0", now + Duration::from_secs(600), None);
+        app.revocations.commit(tx, vec![first]).await.unwrap();
+        for (jti, refused) in [("token 0", true), ("token 1", true), ("side 1200", true), ("token 1201", true), ("token 1202", false)] {
+            let facts = TokenFacts { jti, sid: None, sub: None, client_id: "c", kid: "k", iat: now.seconds() };
+            let expected = if refused { Verdict::Refused(RevocationKind::Token) } else { Verdict::Accepted };
+            assert_eq!(app.revocations.check(&facts).await.unwrap(), expected, "{jti}");
+        }
+        let after = app.revocations.counters();
+        assert_eq!(after.sql_fallbacks, before.sql_fallbacks);
+        assert_eq!(after.committed[0] - before.committed[0], 1 + 1_201 + 13);
     }
 
     /// While a revocation is being committed an exchange waits for it, and then has nothing.

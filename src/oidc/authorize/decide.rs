@@ -58,6 +58,13 @@ pub fn decide(
     if !proved && must_authenticate_again(request, present.session, now) {
         return ask(Decision::SignIn, ErrorCode::LoginRequired);
     }
+    let scope = offered_scope(request, client, grant);
+    let to_consent = scope.union(&request.parameters.claims_scope);
+    let unconsented = must_consent(request, client, &present.session.user_id, grant, &to_consent);
+    // Before anything that depends on who it is: a client that nobody allowed anything must not learn whose browser this is.
+    if unconsented && wants(request, Prompt::None) {
+        return ask(Decision::Consent(to_consent), ErrorCode::ConsentRequired);
+    }
     if !is_expected(request, present.sub) {
         // Having just signed in as the wrong person, asking again would go round in circles.
         return match proved {
@@ -76,12 +83,10 @@ pub fn decide(
         StepUp::Voluntary if proved || wants(request, Prompt::None) => {}
         StepUp::Voluntary => return Decision::SignIn,
     }
-    let scope = offered_scope(request, client, grant);
-    let to_consent = scope.union(&request.parameters.claims_scope);
-    if must_consent(request, client, &present.session.user_id, grant, &to_consent) {
-        return ask(Decision::Consent(to_consent), ErrorCode::ConsentRequired);
+    match unconsented {
+        true => Decision::Consent(to_consent),
+        false => Decision::Issue(scope),
     }
-    Decision::Issue(scope)
 }
 
 /// Whether the request allows this person to answer it: `id_token_hint`, and `sub` of `claims` (OpenID Connect Core §5.5.1).

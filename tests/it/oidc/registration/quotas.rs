@@ -102,3 +102,18 @@ async fn one_address_registers_only_so_many() {
     provider.advance(900);
     assert_eq!(register(&provider, &app(json!({}))).await.status, StatusCode::CREATED);
 }
+/// One address may have many confidential clients: what they push counts as its own.
+#[tokio::test]
+async fn strangers_push_only_so_many_requests_from_one_address() {
+    let provider = configured(TestDatabase::sqlite().await, |config| config.limits.waiting_requests_per_address = 2).await;
+    let request = [("response_type", "code"), ("redirect_uri", REDIRECT_URI), ("scope", "openid")];
+    for expected in [StatusCode::CREATED, StatusCode::CREATED, StatusCode::TOO_MANY_REQUESTS] {
+        let client = Registered::new(&provider, json!({})).await.client();
+        assert!(client.secret.is_some());
+        let response = provider.post(&client, "/par", &request).await;
+        assert_eq!(response.status, expected, "{response:?}");
+    }
+    let own = provider.client("operators-own", |metadata| metadata.pkce = Some(tessera::model::client::PkcePolicy::Core)).await;
+    assert_eq!(provider.post(&own, "/par", &request).await.status, StatusCode::CREATED, "whom an operator knows is not in it");
+}
+

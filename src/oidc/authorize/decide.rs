@@ -97,9 +97,11 @@ pub fn is_expected(request: &AuthorizationRequest, sub: &str) -> bool {
 }
 
 /// Whether consent to this request is remembered for the next one. Who is behind a custom scheme or a loopback address nobody can tell,
-/// so a public client that is reached by one is a stranger each time (RFC 8252 §8.6).
+/// so a public client that is reached by one is a stranger each time (RFC 8252 §8.6); and a confidential one too, where what comes through
+/// the browser is worth something without its secret.
 pub fn remembers_consent(request: &AuthorizationRequest, client: &Client) -> bool {
-    !client.is_public() || request.parameters.redirect_uri.starts_with("https://")
+    let needs_secret = !client.is_public() && !request.parameters.response_type.is_legacy();
+    needs_secret || request.parameters.redirect_uri.starts_with("https://")
 }
 
 fn wants(request: &AuthorizationRequest, prompt: Prompt) -> bool {

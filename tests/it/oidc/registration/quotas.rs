@@ -28,6 +28,18 @@ on_both_engines! {
         assert_eq!(register(&provider, &app(json!({}))).await.status, StatusCode::CREATED);
     }
 
+    async fn who_never_had_a_token_is_forgotten_after_a_day(db: TestDatabase) {
+        let provider = open(db).await;
+        let (unused, used) = (Registered::new(&provider, json!({})).await, Registered::new(&provider, json!({})).await);
+        lifecycle::client::used(&provider.app, &stored(&provider, &used.id).await.unwrap()).await;
+        for (seconds, there) in [(24 * HOUR + SLACK, true), (1, false)] {
+            provider.advance(seconds);
+            jobs::clean_up(&provider.app).await.unwrap();
+            assert_eq!(stored(&provider, &unused.id).await.is_some(), there);
+            assert!(stored(&provider, &used.id).await.is_some());
+        }
+    }
+
     async fn who_has_no_token_for_long_is_forgotten(db: TestDatabase) {
         let provider = configured(db, |config| config.registration.unused_lifetime = 10 * 3_600).await;
         let unused = Registered::new(&provider, json!({})).await;
@@ -90,18 +102,6 @@ async fn the_token_endpoint_keeps_when_a_stranger_was_there_and_nobody_else() {
     assert_eq!(stored(&provider, &stranger.id).await.unwrap().last_used_at, Some(provider.app.now().hour()));
 }
 
-#[tokio::test]
-async fn one_address_registers_only_so_many() {
-    let provider = configured(TestDatabase::sqlite().await, |config| config.registration.per_address = 2).await;
-    let first = Registered::new(&provider, json!({})).await;
-    assert_eq!(first.put(&provider, json!({})).await.status, StatusCode::OK);
-    assert_eq!(register(&provider, &json!({})).await.status, StatusCode::BAD_REQUEST, "what is refused at once costs nothing");
-    let refused = register(&provider, &app(json!({}))).await;
-    assert_eq!((refused.status, refused.error().as_str()), (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable"));
-    assert_eq!(refused.header("retry-after"), "900");
-    provider.advance(900);
-    assert_eq!(register(&provider, &app(json!({}))).await.status, StatusCode::CREATED);
-}
 /// One address may have many confidential clients: what they push counts as its own.
 #[tokio::test]
 async fn strangers_push_only_so_many_requests_from_one_address() {
@@ -117,3 +117,15 @@ async fn strangers_push_only_so_many_requests_from_one_address() {
     assert_eq!(provider.post(&own, "/par", &request).await.status, StatusCode::CREATED, "whom an operator knows is not in it");
 }
 
+#[tokio::test]
+async fn one_address_registers_only_so_many() {
+    let provider = configured(TestDatabase::sqlite().await, |config| config.registration.per_address = 2).await;
+    let first = Registered::new(&provider, json!({})).await;
+    assert_eq!(first.put(&provider, json!({})).await.status, StatusCode::OK);
+    assert_eq!(register(&provider, &json!({})).await.status, StatusCode::BAD_REQUEST, "what is refused at once costs nothing");
+    let refused = register(&provider, &app(json!({}))).await;
+    assert_eq!((refused.status, refused.error().as_str()), (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable"));
+    assert_eq!(refused.header("retry-after"), "900");
+    provider.advance(900);
+    assert_eq!(register(&provider, &app(json!({}))).await.status, StatusCode::CREATED);
+}

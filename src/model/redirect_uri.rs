@@ -47,6 +47,7 @@ impl RedirectUri {
             return Err(RedirectUriError::Wildcard);
         }
         match url.scheme() {
+            "https" | "http" if !names_host(text) => Err(RedirectUriError::NotAbsolute),
             "https" if url.has_host() => Ok(()),
             // `localhost` may resolve elsewhere, but only to where the machine's owner sends it (RFC 8252 §8.3 discourages, not forbids).
             "http" if is_loopback(&url) => Ok(()),
@@ -77,6 +78,13 @@ pub fn matches(registered: &str, sent: &str) -> bool {
 /// Whether every character is one that a URI may have (RFC 3986 §2).
 pub fn has_uri_characters(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'\\' | b'"' | b'<' | b'>' | b'^' | b'`' | b'{' | b'|' | b'}'))
+}
+
+/// Whether a web address says its host after `//`, as RFC 9110 §4.2 wants it. `https:app.example/x` has one by the WHATWG's rules where it stands
+/// alone; but on a page of ours it is relative, and leads to a path of ours.
+pub fn names_host(text: &str) -> bool {
+    let rest = text.split_once(':').and_then(|(_, rest)| rest.strip_prefix("//"));
+    rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
 }
 
 /// Whether the answer stays on the person's device, with whatever listens there or is installed there (RFC 8252 §7).
@@ -134,6 +142,13 @@ mod tests {
         assert_eq!(native("com.example.app:/cb"), Ok(()));
         assert_eq!(native("data:text/html,x"), Err(RedirectUriError::Scheme));
         assert_eq!(web("/relative"), Err(RedirectUriError::NotAbsolute));
+        assert_eq!(web("HTTPS://app.example/cb"), Ok(()));
+        for elsewhere in
+            ["https:app.example/cb", "https:/cb", "https:///app.example/cb", "http:localhost/cb", "http:/127.0.0.1/cb"]
+        {
+            assert_eq!(web(elsewhere), Err(RedirectUriError::NotAbsolute), "{elsewhere}");
+            assert_eq!(native(elsewhere), Err(RedirectUriError::NotAbsolute), "{elsewhere}");
+        }
     }
 
     #[test]

@@ -27,7 +27,7 @@ const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-be
 const LONGEST_ASSERTION: Duration = Duration::from_secs(600);
 
 /// Where clients present assertions, below the issuer.
-const ASSERTION_ENDPOINTS: [&str; 4] = ["/token", "/revoke", "/introspect", "/par"];
+const ASSERTION_ENDPOINTS: [&str; 5] = ["/token", "/revoke", "/introspect", "/par", "/device_authorization"];
 
 /// What the client sent to prove who it is.
 enum Proof {

@@ -36,9 +36,9 @@ const TOUCH: &str = "UPDATE clients SET last_used_at = $2 WHERE id = $1 AND (las
 // A disabled client stays: forgotten, it could come back as if nothing had been. The condition stands twice because PostgreSQL looks at
 // the outer one again if the client was used meanwhile.
 const FORGET: &str = concat!(
-    "DELETE FROM clients WHERE COALESCE(last_used_at, created_at) < $1 AND id IN (SELECT id FROM clients WHERE ",
+    "DELETE FROM clients WHERE (last_used_at < $1 OR (last_used_at IS NULL AND created_at < $2)) AND id IN (SELECT id FROM clients WHERE ",
     unvouched!(),
-    " AND disabled_at IS NULL AND COALESCE(last_used_at, created_at) < $1 ORDER BY created_at LIMIT $2) RETURNING id"
+    " AND disabled_at IS NULL AND (last_used_at < $1 OR (last_used_at IS NULL AND created_at < $2)) ORDER BY created_at LIMIT $3) RETURNING id"
 );
 
 pub(super) const STATEMENTS: &[&str] = &[
@@ -130,8 +130,9 @@ pub async fn touch(tx: &mut Tx, id: &str, hour: Timestamp) -> Result<(), StoreEr
     Ok(())
 }
 
-/// Forgets up to `limit` clients that nobody vouched for and that had no token since `before`, with all that is theirs. Gives their ids.
-pub async fn forget(tx: &mut Tx, before: Timestamp, limit: i64) -> Result<Vec<String>, StoreError> {
-    let forgotten: Vec<(String,)> = fetch_all!(tx, FORGET, before, limit)?;
+/// Forgets up to `limit` clients that nobody vouched for and that had their last token before `used_before`, or were made before `made_before`
+/// and never had one; with all that is theirs. Gives their ids.
+pub async fn forget(tx: &mut Tx, used_before: Timestamp, made_before: Timestamp, limit: i64) -> Result<Vec<String>, StoreError> {
+    let forgotten: Vec<(String,)> = fetch_all!(tx, FORGET, used_before, made_before, limit)?;
     Ok(forgotten.into_iter().map(|(id,)| id).collect())
 }

@@ -119,7 +119,7 @@ fn web_address(uri: &str) -> Option<Url> {
     let url = Url::parse(uri).ok().filter(|_| uri.len() <= LONGEST_URI && redirect_uri::has_uri_characters(uri))?;
     let right =
         matches!(url.scheme(), "https" | "http") && url.has_host() && url.username().is_empty() && url.password().is_none();
-    right.then_some(url)
+    (right && redirect_uri::names_host(uri)).then_some(url)
 }
 
 /// An address in a message: not longer than a line or two.

@@ -54,10 +54,11 @@ async fn try_put(
             if !registration::change_document(&mut tx, id, &Json(metadata.clone()), fetched_at, now).await? {
                 return Ok(true);
             }
-            // No code or refresh token from before may yield the `sub` by which another host knows the person.
+            // No code or refresh token from before may yield the `sub` by which another host knows the person. The codes first: that waits for
+            // whoever redeems one in this moment, and then the family is there to be revoked.
             if !same_subjects(&present.metadata, metadata) {
-                token_families::revoke_of_client(&mut tx, id, now).await?;
                 authorization::delete_pending_codes_of_client(&mut tx, id).await?;
+                token_families::revoke_of_client(&mut tx, id, now).await?;
             }
             if looks_other(&present.metadata, metadata) {
                 grants::delete_of_client(&mut tx, id).await?;

@@ -18,6 +18,10 @@ use crate::store::{StoreError, clients, grants, registration, token_families};
 /// holds none that is accepted, so that nothing need be written to the revocation log.
 const SLACK: Duration = Duration::from_secs(2 * 3_600 + 600);
 
+/// How long a client is kept that never had a token, at most: anybody can make one without a person in sight, and they take the places of
+/// others.
+const UNTRIED_LIFETIME: Duration = Duration::from_secs(86_400);
+
 /// How many are forgotten in one transaction.
 const PORTION: i64 = 100;
 
@@ -134,14 +138,15 @@ async fn touch(app: &App, client: &Client, hour: Timestamp) -> Result<(), StoreE
     tx.commit().await
 }
 
-/// Forgets the clients that nobody vouched for and that had no token for `registration.unused_lifetime`.
+/// Forgets the clients that nobody vouched for and that had no token for `registration.unused_lifetime`, or never one for a day.
 pub async fn forget_unused(app: &App) -> Result<(), StoreError> {
     let now = app.now();
-    let before = now.minus(Duration::from_secs(app.config.registration.unused_lifetime.into()) + SLACK);
+    let lifetime = Duration::from_secs(app.config.registration.unused_lifetime.into());
+    let (used_before, made_before) = (now.minus(lifetime + SLACK), now.minus(lifetime.min(UNTRIED_LIFETIME) + SLACK));
     let provider = Actor { name: "provider".to_owned(), ..Actor::default() };
     loop {
         let mut tx = app.store.begin().await?;
-        let forgotten = registration::forget(&mut tx, before, PORTION).await?;
+        let forgotten = registration::forget(&mut tx, used_before, made_before, PORTION).await?;
         for id in &forgotten {
             let detail = detail("unused", true);
             record(&mut tx, &provider, AuditKind::ClientDeleted, format!("client:{id}"), detail, now).await?;

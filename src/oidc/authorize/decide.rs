@@ -58,6 +58,13 @@ pub fn decide(
     if !proved && must_authenticate_again(request, present.session, now) {
         return ask(Decision::SignIn, ErrorCode::LoginRequired);
     }
+    let scope = offered_scope(request, client, grant);
+    let to_consent = scope.union(&request.parameters.claims_scope);
+    let unconsented = must_consent(request, client, &present.session.user_id, grant, &to_consent);
+    // Before anything that depends on who it is: a client that nobody allowed anything must not learn whose browser this is.
+    if unconsented && wants(request, Prompt::None) {
+        return ask(Decision::Consent(to_consent), ErrorCode::ConsentRequired);
+    }
     if !is_expected(request, present.sub) {
         // Having just signed in as the wrong person, asking again would go round in circles.
         return match proved {
@@ -76,12 +83,10 @@ pub fn decide(
         StepUp::Voluntary if proved || wants(request, Prompt::None) => {}
         StepUp::Voluntary => return Decision::SignIn,
     }
-    let scope = offered_scope(request, client, grant);
-    let to_consent = scope.union(&request.parameters.claims_scope);
-    if must_consent(request, client, &present.session.user_id, grant, &to_consent) {
-        return ask(Decision::Consent(to_consent), ErrorCode::ConsentRequired);
+    match unconsented {
+        true => Decision::Consent(to_consent),
+        false => Decision::Issue(scope),
     }
-    Decision::Issue(scope)
 }
 
 /// Whether the request allows this person to answer it: `id_token_hint`, and `sub` of `claims` (OpenID Connect Core §5.5.1).
@@ -92,9 +97,11 @@ pub fn is_expected(request: &AuthorizationRequest, sub: &str) -> bool {
 }
 
 /// Whether consent to this request is remembered for the next one. Who is behind a custom scheme or a loopback address nobody can tell,
-/// so a public client that is reached by one is a stranger each time (RFC 8252 §8.6).
+/// so a public client that is reached by one is a stranger each time (RFC 8252 §8.6); and a confidential one too, where what comes through
+/// the browser is worth something without its secret.
 pub fn remembers_consent(request: &AuthorizationRequest, client: &Client) -> bool {
-    !client.is_public() || request.parameters.redirect_uri.starts_with("https://")
+    let needs_secret = !client.is_public() && !request.parameters.response_type.is_legacy();
+    needs_secret || request.parameters.redirect_uri.starts_with("https://")
 }
 
 fn wants(request: &AuthorizationRequest, prompt: Prompt) -> bool {

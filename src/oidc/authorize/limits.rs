@@ -22,16 +22,25 @@ pub(super) async fn per_address(app: &App, what: &str, ip: IpAddr) -> Result<(),
 }
 
 /// Counts the requests that a client pushes. Clients that authenticate are counted by client, since one server may push for many people;
-/// anybody may say that they are a public client, so those are counted by address: nobody can use up another's share.
+/// anybody may say that they are a public client, so those are counted by address: nobody can use up another's share. Where anybody may
+/// have a confidential client of their own, and many, those are counted by both.
 ///
 /// # Errors
 /// `temporarily_unavailable`, as 429.
 pub(super) async fn pushed(app: &App, client: &Client, ip: IpAddr) -> Result<(), OAuthError> {
-    let counted = match client.is_public() {
-        true => per_address(app, "pushed request", ip).await,
+    count_pushed(app, client, ip)
+        .await
+        .map_err(|error| error.too_many_requests().because(format!("too many pushed requests of {}", client.id)))
+}
+
+async fn count_pushed(app: &App, client: &Client, ip: IpAddr) -> Result<(), OAuthError> {
+    if client.is_public() || !client.origin.is_vouched_for() {
+        per_address(app, "pushed request", ip).await?;
+    }
+    match client.is_public() {
+        true => Ok(()),
         false => begin(app, Key::new("pushed request of", &client.id), app.config.limits.pushed_requests_per_client).await,
-    };
-    counted.map_err(|error| error.too_many_requests().because(format!("too many pushed requests of {}", client.id)))
+    }
 }
 
 async fn begin(app: &App, key: Key, most: u32) -> Result<(), OAuthError> {

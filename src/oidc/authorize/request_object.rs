@@ -73,8 +73,9 @@ pub fn effective(claims: &Map<String, Value>, form: &Params<'_>, expected: &Expe
     if expected.beside == Beside::FillIn {
         check_agreement(claims, form)?;
         let beside = form.iter().filter(|(name, _)| !matches!(*name, "request" | "request_uri"));
-        let missing: Vec<_> = beside.filter(|(name, _)| !pairs.iter().any(|(present, _)| present == name)).collect();
-        pairs.extend(missing.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())));
+        // By the claims: an empty list is no pair, and yet says that there is to be none.
+        let missing = beside.filter(|(name, _)| !claims.contains_key(*name));
+        pairs.extend(missing.map(|(name, value)| (name.to_owned(), value.to_owned())));
     }
     let pairs = pairs.into_iter().map(|(name, value)| (Cow::Owned(name), Cow::Owned(value)));
     Params::from_pairs(pairs).map_err(|error| invalid(format!("In the request object, {error}.")))
@@ -205,6 +206,8 @@ mod tests {
         let form = "client_id=app&state=beside&nonce=n&resource=c&request=x&request_uri=y";
         let filled = "client_id=app&nonce=n&resource=a&resource=b&state=inside";
         assert_eq!(of(claims.clone(), form, Beside::FillIn).as_deref(), Ok(filled));
+        let none = json!({ "client_id": "app", "resource": [] });
+        assert_eq!(of(none, "client_id=app&resource=c", Beside::FillIn).as_deref(), Ok("client_id=app"));
         let alone = "client_id=app&resource=a&resource=b&state=inside";
         assert_eq!(of(claims, form, Beside::Ignored).as_deref(), Ok(alone));
     }

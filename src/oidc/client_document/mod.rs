@@ -66,6 +66,14 @@ impl From<StoreError> for DocumentError {
     }
 }
 
+/// One host may be asked for so many times as much as one address may ask for: else one visitor could keep all others from the new apps of a
+/// host that they choose.
+const ADDRESSES_PER_HOST: u32 = 20;
+
+/// How often a client may become something else within the window of the limits. Each time is a row in the audit log, and the document is
+/// fetched because strangers ask for it.
+const MOST_CHANGES: u32 = 20;
+
 const UNUSABLE: &str = "The client_id is an address, and there is no metadata document of the client's that can be used.";
 
 impl From<DocumentError> for PageError {
@@ -120,7 +128,7 @@ pub async fn find(app: &App, id: &str, from: IpAddr) -> Result<Option<Arc<Client
     }
     let kept = app.client_documents.fresh(id, now).await.ok_or(DocumentError::Unusable)?;
     match present {
-        Some(client) if !is_news(&client, &kept) => Ok(Some(client)),
+        Some(client) if !is_news(&client, &kept) || !may_change(app, id).await => Ok(Some(client)),
         _ => store(app, id, &kept).await,
     }
 }
@@ -138,7 +146,7 @@ pub async fn follow(app: &App, client: Arc<Client>) -> Result<Option<Arc<Client>
         return Ok(None);
     }
     match app.client_documents.usable(&client.id, app.now()).await {
-        Some(kept) if is_news(&client, &kept) => match store(app, &client.id, &kept).await {
+        Some(kept) if is_news(&client, &kept) && may_change(app, &client.id).await => match store(app, &client.id, &kept).await {
             Err(DocumentError::Store(error)) => Err(error),
             stored => Ok(stored.ok().flatten().or(Some(client))),
         },
@@ -158,7 +166,11 @@ async fn limit(app: &App, id: &str, from: IpAddr) -> Result<(), DocumentError> {
     let most = app.config.registration.per_address;
     let window = Duration::from_secs(app.config.limits.window.into());
     let host = Url::parse(id).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
-    for key in [Key::new("client document from", &rate_limit_key(from)), Key::new("client document at", &host)] {
+    let counted = [
+        (Key::new("client document from", &rate_limit_key(from)), most),
+        (Key::new("client document at", &host), most.saturating_mul(ADDRESSES_PER_HOST)),
+    ];
+    for (key, most) in counted {
         let allowed = app.limits.begin(key, most, window, app.now()).await;
         allowed.map_err(|RetryAfter(wait)| DocumentError::TooMany(wait))?;
     }
@@ -169,6 +181,16 @@ async fn limit(app: &App, id: &str, from: IpAddr) -> Result<(), DocumentError> {
 /// fetched a newer one since.
 fn is_news(client: &Client, kept: &Kept<ClientMetadata>) -> bool {
     kept.fetched_at >= client.updated_at && client.metadata.0 != kept.value
+}
+
+/// Whether a client that is known may become something else once more. If not it stays as it is for a while.
+async fn may_change(app: &App, id: &str) -> bool {
+    let window = Duration::from_secs(app.config.limits.window.into());
+    let allowed = app.limits.begin(Key::new("client document changed", id), MOST_CHANGES, window, app.now()).await;
+    if allowed.is_err() {
+        tracing::warn!(client = id, "the metadata document changes too often: it is not followed for a while");
+    }
+    allowed.is_ok()
 }
 
 /// Makes the client what its document says.

@@ -16,9 +16,9 @@ use crate::http::params::Params;
 use crate::lifecycle;
 use crate::model::client::GrantType;
 use crate::model::secret::new_id;
-use crate::model::{Actor, AuthorizationCode, Client, CodeRedemption, Json, RefreshToken, Secret, TokenFamily};
+use crate::model::{Actor, AuthorizationCode, Client, CodeRedemption, Json, RefreshToken, Secret, TokenFamily, redirect_uri};
 use crate::oidc::mint::{self, AccessToken, IdToken, Subject};
-use crate::oidc::{authentication, claims, status_list};
+use crate::oidc::{authentication, claims, claims_request, status_list};
 use crate::store::{authorization, sessions, status_lists, token_families};
 
 pub(super) async fn grant(
@@ -37,6 +37,7 @@ pub(super) async fn grant(
     }
     check_expiry(&code, app.now())?;
     check_redirect_uri(&code, params.get("redirect_uri"))?;
+    check_is_registered(client, &code.parameters.redirect_uri)?;
     check_code_verifier(&code, params.get("code_verifier"))?;
     redeem(app, client, params, actor, &code, received_at).await
 }
@@ -50,6 +51,7 @@ pub(super) async fn redeem(
     code: &AuthorizationCode,
     received_at: Timestamp,
 ) -> Result<TokenResponse, OAuthError> {
+    let code = &as_far_as_allowed(app, client, code);
     let resource = check_resource(client, code, params)?;
     subject::check_session(app, &code.session_id).await?;
     let (user, sub, issued_at) = subject::load(app, client, &code.user_id, code.created_at, received_at).await?;
@@ -182,6 +184,14 @@ fn check_redirect_uri(code: &AuthorizationCode, sent: Option<&str>) -> Result<()
     }
 }
 
+/// Where the code went must be the client's still: whoever moves to another host would else get the `sub` by which that one knows the person.
+fn check_is_registered(client: &Client, redirect_uri: &str) -> Result<(), OAuthError> {
+    match client.metadata.redirect_uris.iter().any(|registered| redirect_uri::matches(registered, redirect_uri)) {
+        true => Ok(()),
+        false => Err(OAuthError::invalid_grant("the code's redirect_uri is not registered any more")),
+    }
+}
+
 /// RFC 7636 §4.6. A verifier without a challenge is refused too: somebody took the challenge out (RFC 9700 §4.8.2).
 fn check_code_verifier(code: &AuthorizationCode, verifier: Option<&str>) -> Result<(), OAuthError> {
     match (&code.parameters.code_challenge, verifier) {
@@ -198,6 +208,15 @@ fn check_code_verifier(code: &AuthorizationCode, verifier: Option<&str>) -> Resu
             }
         }
     }
+}
+
+/// The code without the scope and the claims that the client has lost since.
+fn as_far_as_allowed(app: &App, client: &Client, code: &AuthorizationCode) -> AuthorizationCode {
+    let mut code = code.clone();
+    code.scope.0 = code.scope.filter(|scope| client.metadata.scope.contains(scope));
+    let (claims, _) = claims_request::allowed(&app.config, client, code.parameters.claims.clone());
+    code.parameters.0.claims = claims;
+    code
 }
 
 /// RFC 8707 §2.2: at most what was authorized.

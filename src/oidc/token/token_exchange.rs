@@ -56,6 +56,9 @@ pub(super) async fn grant(
         Some(token) => Some(verify_actor(app, client, token).await?),
         None => None,
     };
+    if acting.as_ref().is_some_and(|acting| acting.jti == subject.jti) {
+        return Err(invalid("subject_token and actor_token must not be the same token."));
+    }
     let act = match names_actor {
         true => {
             Some(nest(acting.as_ref().map_or((&client.id, &client.id), |acting| (&acting.sub, &acting.client_id)), &subject)?)

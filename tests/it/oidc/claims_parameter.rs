@@ -229,6 +229,26 @@ async fn a_claimed_subject_admits_nobody_else() {
     }
 }
 
+/// Whom nobody allowed anything cannot try with `prompt=none` who sits at a browser.
+#[tokio::test]
+async fn a_claimed_subject_tells_a_stranger_nothing() {
+    let provider = provider().await;
+    let client = provider.client("app", |metadata| metadata.skip_consent = false).await;
+    let (ada, bob) = (ada(&provider).await, provider.user(&new_email()).await);
+    let mut browser = provider.signed_in(&ada).await;
+    for (sub, then) in [(&ada.id, None), (&bob.id, Some("login_required"))] {
+        let request = json!({ "id_token": { "sub": { "value": sub } } }).to_string();
+        let named = [("claims", request.as_str()), ("prompt", "none")];
+        assert_eq!(browser.authorize(&client, &named).await.error(), "consent_required", "{sub}");
+        let mut allowing = provider.signed_in(&ada).await;
+        let asked = allowing.authorize(&client, &[("prompt", "consent")]).await;
+        allowing.allow(&asked).await;
+        let answer = browser.authorize(&client, &named).await;
+        assert_eq!(answer.param("error").as_deref(), then, "{answer:?}");
+        lifecycle::family::remove_app(&provider.app, &Actor::operator(), &ada.id, "app").await.unwrap();
+    }
+}
+
 /// A client with pairwise subjects knows a person by its own: that is the one to name, and the one that comes.
 #[tokio::test]
 async fn a_claimed_subject_is_the_clients_own() {

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tessera::model::client::{AuthMethod, GrantType};
 use tessera::model::{Actor, ClientMetadata};
 
+use crate::harness::client_key::ClientKey;
 use crate::harness::engines::TestDatabase;
 use crate::harness::provider::{ISSUER, Provider, Response, basic, encode, random};
 
@@ -152,4 +153,28 @@ async fn a_client_assertion_is_checked_in_every_respect() {
     }
     let without_type = ask(&provider, None, &[("client_assertion", "a.b.c")]).await;
     assert_eq!(without_type.error(), "invalid_client");
+}
+
+/// Where the operator says so, the address of the endpoint itself will do as audience: of each one that authenticates clients.
+#[tokio::test]
+async fn an_endpoint_may_be_the_audience_where_that_is_switched_on() {
+    let provider =
+        Provider::configured(TestDatabase::sqlite().await, |config| config.oauth.legacy_client_assertion_audience = true).await;
+    let key = ClientKey::new("ES256", "k");
+    let keyed = |metadata: &mut ClientMetadata| {
+        metadata.grant_types = vec![GrantType::AuthorizationCode, GrantType::ClientCredentials, GrantType::DeviceCode];
+        metadata.token_endpoint_auth_method = AuthMethod::PrivateKeyJwt;
+        metadata.jwks = Some(key.jwks());
+    };
+    let client = provider.client("keyed", keyed).await;
+    let now = provider.app.now().seconds();
+    for path in ["/token", "/revoke", "/introspect", "/par", "/device_authorization"] {
+        for (audience, accepted) in [(format!("{ISSUER}{path}"), true), (format!("{ISSUER}/userinfo"), false)] {
+            let good = json!({ "iss": "keyed", "sub": "keyed", "aud": audience, "exp": now + 60, "iat": now, "jti": random() });
+            let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+            let form = [("client_assertion_type", kind), ("client_assertion", &key.sign(&good))];
+            let answer = provider.post(&client, path, &form).await;
+            assert_eq!(!answer.body.contains("invalid_client"), accepted, "{path} {audience}: {answer:?}");
+        }
+    }
 }

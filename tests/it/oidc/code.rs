@@ -2,8 +2,10 @@
 
 use axum::http::StatusCode;
 use futures_util::future::join_all;
+use tessera::lifecycle;
 use tessera::model::client::{AuthMethod, GrantType};
-use tessera::model::{Actor, ClientMetadata};
+use tessera::model::{Actor, ClientMetadata, ScopeSet};
+use tessera::store::clients;
 
 use crate::harness::engines::{TestDatabase, on_both_engines};
 use crate::harness::provider::{ISSUER, Provider, REDIRECT_URI, Tokens, VERIFIER, claims, header, new_email};
@@ -107,6 +109,33 @@ async fn a_code_is_bound_to_its_client_uri_and_challenge() {
     answers.dedup();
     assert_eq!(answers.len(), 1, "the same words whatever was wrong: {answers:?}");
     assert_eq!(provider.post(&client, "/token", &good).await.status, StatusCode::OK, "none of that spoiled the code");
+}
+
+/// What the client lost after the code was made is not to be had for it.
+#[tokio::test]
+async fn a_code_yields_what_its_client_may_have_now() {
+    let provider = provider().await;
+    let client = provider.client("app", web).await;
+    let user = provider.user(&new_email()).await;
+    let mut browser = provider.signed_in(&user).await;
+    let change = async |change: fn(&mut ClientMetadata)| {
+        let client = clients::find(&mut provider.app.store.read().await.unwrap(), "app").await.unwrap().unwrap();
+        let mut metadata = client.metadata.0.clone();
+        change(&mut metadata);
+        lifecycle::client::update(&provider.app, &Actor::operator(), &client, metadata).await.unwrap();
+    };
+    let request = [("scope", "openid email profile"), ("claims", r#"{"id_token":{"email":null,"name":null}}"#)];
+    let code = browser.code(&client, &request).await;
+    change(|metadata| metadata.scope = ScopeSet::from("openid profile".to_owned())).await;
+    let tokens = Tokens::from(&provider.redeem(&client, &code).await);
+    assert_eq!(tokens.scope, "openid profile");
+    assert_eq!(claims(tokens.id_token.as_deref().unwrap()).get("email"), None);
+
+    let code = browser.code(&client, &[]).await;
+    change(|metadata| metadata.redirect_uris = vec!["https://other.example/cb".to_owned()]).await;
+    assert_eq!(provider.redeem(&client, &code).await.error(), "invalid_grant", "it went where the client is no more");
+    change(|metadata| metadata.redirect_uris.push(REDIRECT_URI.to_owned())).await;
+    assert_eq!(provider.redeem(&client, &code).await.status, StatusCode::OK);
 }
 
 /// 5: a verifier without a challenge means that somebody took the challenge out.

@@ -3,6 +3,7 @@
 use axum::http::StatusCode;
 use fantoccini::Locator;
 use tessera::model::ClientMetadata;
+use tessera::store::sessions;
 use tokio::net::TcpListener;
 
 use crate::harness::browser;
@@ -103,6 +104,23 @@ async fn the_page_frames_every_app_of_the_session_and_goes_on() {
     // Done: the next request frames nothing, and goes straight back.
     let again = scene.logout(&[("post_logout_redirect_uri", RETURN)]).await;
     assert_eq!(again.location(), RETURN);
+}
+
+/// Each app adds to a header, and a proxy that finds it too long would show no page at all.
+#[tokio::test]
+async fn a_page_has_so_many_frames_and_no_more() {
+    let mut scene = Scene::open(Some("https://app.example/out")).await;
+    let (sid, now) = (scene.sid(), scene.provider.app.now());
+    for at in 0..55 {
+        let id = format!("app-{at}");
+        app(&scene.provider, &id, Some(&format!("https://{id}.example/out")), false).await;
+        let mut tx = scene.provider.app.store.begin().await.unwrap();
+        sessions::note_client(&mut tx, &sid, &id, "sub", now).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+    let page = scene.logout(&[("post_logout_redirect_uri", RETURN)]).await;
+    assert_eq!((frames(&page).len(), frame_sources(&page).len()), (50, 50));
+    assert!(page.body.contains(&format!("id=\"continue\" href=\"{RETURN}\"")), "{}", page.body);
 }
 
 /// Without an address to return to the page stays; and so it is on each of our own ways to sign out.

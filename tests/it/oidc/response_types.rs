@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use serde_json::json;
 use tessera::keyring::token_hash;
 use tessera::lifecycle;
-use tessera::model::client::{AuthMethod, GrantType, ResponseType};
+use tessera::model::client::{ApplicationType, AuthMethod, GrantType, ResponseType};
 use tessera::model::{Actor, Algorithm, ClientMetadata};
 use tessera::store::access_tokens;
 
@@ -177,6 +177,28 @@ async fn the_metadata_lists_them_where_they_work() {
 }
 
 /// A client has the response types that it registered, with the grants that go with them, and no others.
+/// On the device a secret proves nothing of who catches what comes through the browser (RFC 8252 §8.6).
+#[tokio::test]
+async fn consent_is_not_remembered_where_tokens_go_to_the_device() {
+    let provider = provider().await;
+    let asks = |metadata: &mut ClientMetadata| {
+        legacy(metadata);
+        metadata.skip_consent = false;
+        metadata.application_type = ApplicationType::Native;
+        metadata.redirect_uris = vec!["com.example.app:/cb".to_owned()];
+    };
+    let client = provider.client("app", asks).await;
+    let mut browser = provider.signed_in(&provider.user(&new_email()).await).await;
+    let (home, none) = (("redirect_uri", "com.example.app:/cb"), ("prompt", "none"));
+    let asked = browser.authorize(&client, &[home]).await;
+    browser.allow(&asked).await;
+    assert!(browser.authorize(&client, &[home, none]).await.param("code").is_some(), "a code is nothing without the secret");
+    for response_type in ["code token", "code id_token", "id_token token"] {
+        let response = browser.authorize(&client, &[home, none, ("response_type", response_type)]).await;
+        assert_eq!(response.fragment("error").as_deref(), Some("consent_required"), "{response_type}");
+    }
+}
+
 #[tokio::test]
 async fn a_client_has_only_what_it_registered() {
     let provider = provider().await;

@@ -7,6 +7,7 @@ use tessera::model::Actor;
 
 use super::{PATH, Scene};
 use crate::harness::elsewhere::Page;
+use crate::harness::engines::TestDatabase;
 use crate::harness::provider::{REDIRECT_URI, Tokens};
 
 const MOVED: &str = "https://moved.example/cb";
@@ -69,6 +70,24 @@ async fn without_its_document_a_client_signs_nobody_in_and_what_people_have_goes
     scene.publish(json!({}));
     scene.provider.advance(5);
     assert!(scene.is_known(&client, &[]).await, "and not longer");
+}
+
+/// Whoever asks makes us fetch it, and each change is kept in the audit log: so many, and then it stays as it is for a while.
+#[tokio::test]
+async fn a_document_that_keeps_changing_is_not_followed_for_ever() {
+    let scene = Scene::configured(TestDatabase::sqlite().await, |config| config.limits.window = 3_600).await;
+    let client = scene.client();
+    let name = |at: u32| format!("Name {at}");
+    for at in 0..25 {
+        scene.publish(json!({ "client_name": name(at) }));
+        assert!(scene.is_known(&client, &[]).await);
+        let row = scene.row(&client.id).await.unwrap();
+        assert_eq!(row.metadata.client_name, Some(name(at.min(20))));
+        scene.provider.advance(60);
+    }
+    scene.provider.advance(3_600);
+    assert!(scene.is_known(&client, &[]).await);
+    assert_eq!(scene.row(&client.id).await.unwrap().metadata.client_name, Some(name(24)));
 }
 
 /// A request that waits for its person is answered by what the document says at the end.
@@ -134,8 +153,8 @@ async fn a_client_that_nobody_uses_is_forgotten_and_may_come_back() {
     let client = scene.client();
     scene.publish(json!({}));
     assert!(scene.is_known(&client, &[]).await);
-    let lifetime = u64::from(scene.provider.app.config.registration.unused_lifetime);
-    scene.provider.advance(lifetime);
+    // It never had a token.
+    scene.provider.advance(86_400);
     tessera::jobs::clean_up(&scene.provider.app).await.unwrap();
     assert!(scene.row(&client.id).await.is_some());
     scene.provider.advance(3 * 3_600);

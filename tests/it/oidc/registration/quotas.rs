@@ -28,6 +28,18 @@ on_both_engines! {
         assert_eq!(register(&provider, &app(json!({}))).await.status, StatusCode::CREATED);
     }
 
+    async fn who_never_had_a_token_is_forgotten_after_a_day(db: TestDatabase) {
+        let provider = open(db).await;
+        let (unused, used) = (Registered::new(&provider, json!({})).await, Registered::new(&provider, json!({})).await);
+        lifecycle::client::used(&provider.app, &stored(&provider, &used.id).await.unwrap()).await;
+        for (seconds, there) in [(24 * HOUR + SLACK, true), (1, false)] {
+            provider.advance(seconds);
+            jobs::clean_up(&provider.app).await.unwrap();
+            assert_eq!(stored(&provider, &unused.id).await.is_some(), there);
+            assert!(stored(&provider, &used.id).await.is_some());
+        }
+    }
+
     async fn who_has_no_token_for_long_is_forgotten(db: TestDatabase) {
         let provider = configured(db, |config| config.registration.unused_lifetime = 10 * 3_600).await;
         let unused = Registered::new(&provider, json!({})).await;
@@ -88,6 +100,21 @@ async fn the_token_endpoint_keeps_when_a_stranger_was_there_and_nobody_else() {
     provider.advance(2 * HOUR);
     provider.tokens(&stranger.client(), &mut browser, "openid").await;
     assert_eq!(stored(&provider, &stranger.id).await.unwrap().last_used_at, Some(provider.app.now().hour()));
+}
+
+/// One address may have many confidential clients: what they push counts as its own.
+#[tokio::test]
+async fn strangers_push_only_so_many_requests_from_one_address() {
+    let provider = configured(TestDatabase::sqlite().await, |config| config.limits.waiting_requests_per_address = 2).await;
+    let request = [("response_type", "code"), ("redirect_uri", REDIRECT_URI), ("scope", "openid")];
+    for expected in [StatusCode::CREATED, StatusCode::CREATED, StatusCode::TOO_MANY_REQUESTS] {
+        let client = Registered::new(&provider, json!({})).await.client();
+        assert!(client.secret.is_some());
+        let response = provider.post(&client, "/par", &request).await;
+        assert_eq!(response.status, expected, "{response:?}");
+    }
+    let own = provider.client("operators-own", |metadata| metadata.pkce = Some(tessera::model::client::PkcePolicy::Core)).await;
+    assert_eq!(provider.post(&own, "/par", &request).await.status, StatusCode::CREATED, "whom an operator knows is not in it");
 }
 
 #[tokio::test]

@@ -164,6 +164,8 @@ async fn who_acts_is_said() {
     assert_eq!(claims(&by_bob)["act"], json!({ "sub": bob.id, "client_id": "desk" }));
     assert_eq!(claims(&by_bob)["sub"], scene.ada.id.as_str());
     assert!(scene.is_active(&scene.backend, &by_bob).await);
+    let same = scene.exchange(&desk, &bobs, &acting).await;
+    assert_eq!((same.status, same.error().as_str()), (StatusCode::BAD_REQUEST, "invalid_request"), "nobody acts for themselves");
     // It falls with Bob as well.
     lifecycle::session::end_all(&scene.provider.app, &Actor::operator(), &bob.id, None).await.unwrap();
     assert!(!scene.is_active(&scene.backend, &by_bob).await);
